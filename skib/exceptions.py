@@ -1,0 +1,29 @@
+"""Warnings of skib, so that a script can silence or escalate one kind alone."""
+
+__all__ = [
+    "EstimateNotConvergedWarning",
+    "HighDimensionWarning",
+    "SaturationWarning",
+    "SkibWarning",
+    "UncoveredBinsWarning",
+]
+
+
+class SkibWarning(UserWarning):
+    """Base of every warning that skib raises."""
+
+
+class SaturationWarning(SkibWarning):
+    """The estimate sits at its ceiling, the entropy of the inputs given."""
+
+
+class UncoveredBinsWarning(SkibWarning):
+    """Activations fall outside the range that the bins cover."""
+
+
+class HighDimensionWarning(SkibWarning):
+    """The layer has so many units that the estimate cannot converge."""
+
+
+class EstimateNotConvergedWarning(SkibWarning):
+    """The wanted error was not reached with the work allowed."""

@@ -1,0 +1,1 @@
+"""Information flow over epochs and layers, and how it is drawn."""

@@ -1,0 +1,1 @@
+"""Measures of how the representations of a layer cluster."""

@@ -1,0 +1,1 @@
+"""Noisy networks: training, recording, activations."""

@@ -1,0 +1,99 @@
+"""Imports point down only: each room names the rooms and libraries it may use."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import skib
+
+ROOT = Path(skib.__file__).parent
+STANDARD = {
+    "__future__",
+    "collections",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "functools",
+    "itertools",
+    "json",
+    "math",
+    "numbers",
+    "os",
+    "pathlib",
+    "sys",
+    "threading",
+    "typing",
+    "warnings",
+}
+ARRAYS = {"numpy", "scipy", "torch"}
+GROUND = {"skib.exceptions", "skib._numerics", "skib._validation"}
+LOOKS_DOWN_ON = {
+    "exceptions.py": set(),
+    "_numerics": STANDARD | ARRAYS | {"numba", "skib.exceptions"},
+    "_validation.py": STANDARD
+    | ARRAYS
+    | {"sklearn", "skib.exceptions", "skib._numerics"},
+    "datasets": STANDARD | ARRAYS | GROUND | {"sklearn"},
+    "mutual_info": STANDARD | ARRAYS | GROUND | {"sklearn", "joblib"},
+    "neural_network": STANDARD | ARRAYS | GROUND | {"sklearn", "joblib"},
+    "metrics": STANDARD | ARRAYS | GROUND | {"sklearn", "joblib"},
+    "inspection": STANDARD
+    | ARRAYS
+    | GROUND
+    | {
+        "skib.metrics",
+        "skib.mutual_info",
+        "skib.neural_network",
+        "joblib",
+        "matplotlib",
+        "pandas",
+        "sklearn",
+        "tqdm",
+    },
+    "__init__.py": {
+        "skib.datasets",
+        "skib.inspection",
+        "skib.metrics",
+        "skib.mutual_info",
+        "skib.neural_network",
+    },
+}
+
+
+def modules_of(room):
+    path = ROOT / room
+    return [path] if path.suffix else sorted(path.rglob("*.py"))
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # A relative import has no place in the allowed names: it fails.
+            yield "." * node.level + (node.module or "")
+
+
+def is_allowed(name, allowed):
+    return any(f"{name}.".startswith(f"{a}.") for a in allowed)
+
+
+@pytest.mark.parametrize("room", LOOKS_DOWN_ON)
+def test_a_room_imports_only_what_lies_below(room):
+    allowed = LOOKS_DOWN_ON[room] | {f"skib.{room.removesuffix('.py')}"}
+    for path in modules_of(room):
+        for name in imports_of(path):
+            assert is_allowed(name, allowed), (path, name)
+
+
+def test_every_room_is_watched():
+    rooms = {path.name for path in ROOT.iterdir() if path.name != "__pycache__"}
+    assert rooms - {"py.typed"} == set(LOOKS_DOWN_ON)
+
+
+def test_only_the_displays_name_matplotlib():
+    for path in ROOT.rglob("*.py"):
+        names = set(imports_of(path))
+        if any(is_allowed(name, {"matplotlib"}) for name in names):
+            assert path.relative_to(ROOT).parts[0] == "inspection", path
