@@ -12,6 +12,7 @@ pass for the maximum is needed, in any dimension.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -134,7 +135,7 @@ def mixture_log_density(
 def block_bounds(n_draws: int, n_blocks: int) -> list[tuple[int, int]]:
     """Return the (start, stop) of each block of draws."""
     edges = [block * n_draws // n_blocks for block in range(n_blocks + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def _working_dtype(centers: Tensor) -> torch.dtype:
