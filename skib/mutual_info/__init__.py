@@ -1,1 +1,5 @@
 """Estimators of mutual information on arrays of activations."""
+
+from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
+
+__all__ = ["GaussianMixtureMIEstimator"]
