@@ -1,5 +1,6 @@
 """Estimators of mutual information on arrays of activations."""
 
+from skib.mutual_info._binned import BinnedMIEstimator
 from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
 
-__all__ = ["GaussianMixtureMIEstimator"]
+__all__ = ["BinnedMIEstimator", "GaussianMixtureMIEstimator"]

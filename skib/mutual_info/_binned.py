@@ -6,6 +6,8 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
+import torch
+from scipy.special import xlogy
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,6 +21,7 @@ from skib.mutual_info._input_law import (
     check_weights,
     input_law,
 )
+from skib.mutual_info._stratified import StratifiedMean
 
 __all__ = ["BinnedMIEstimator"]
 
@@ -157,3 +160,99 @@ class BinnedMIEstimator(BaseEstimator):
         name = "mutual_info" if self.target == "input" else "label_mutual_info"
         return terms.mean(name)
 
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = self.target == "label"
+        return tags
+
+    def _bin_edges(self, X):
+        low, high = self._check_value_range(X)
+        if self.bin_width is None:
+            if not (isinstance(self.n_bins, Integral) and self.n_bins >= 1):
+                raise ValueError(
+                    f"n_bins must be an integer >= 1. Got n_bins={self.n_bins!r}."
+                )
+            return np.linspace(low, high, self.n_bins + 1)
+        if not (isinstance(self.bin_width, Real) and 0 < self.bin_width < np.inf):
+            raise ValueError(
+                "bin_width must be None or a finite number > 0, in activation units. "
+                f"Got bin_width={self.bin_width!r}."
+            )
+        # A width that divides the range up to rounding makes no sliver of a last bin.
+        n_bins = max(1, int(np.ceil((high - low) / self.bin_width - 1e-9)))
+        return low + self.bin_width * np.arange(n_bins + 1)
+
+    def _check_value_range(self, X):
+        smallest, largest = float(X.min()), float(X.max())
+        if isinstance(self.value_range, str) and self.value_range == "data":
+            # Equal activations have a range of no width; any bin holds them all.
+            return smallest, largest if largest > smallest else smallest + 1.0
+        try:
+            low, high = map(float, self.value_range)
+        except (TypeError, ValueError):
+            low = high = np.nan
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise ValueError(
+                "value_range must be 'data' or two finite numbers, low < high. Got "
+                f"value_range={self.value_range!r}."
+            )
+        if smallest < low or largest > high:
+            warnings.warn(
+                f"Activations from {smallest:.4g} to {largest:.4g} are not covered by "
+                f"bins on [{low:.4g}, {high:.4g}]: those outside were put into the end "
+                "bins. Use value_range='data', or a range that covers them.",
+                UncoveredBinsWarning,
+            )
+        return low, high
+
+    def _set_results(self, law):
+        terms = _binned_terms(law, self.bin_edges_)
+        for name in terms.names:
+            known = self.classes_ is not None or not name.startswith("label")
+            # One activation per input is the whole law: nothing was sampled.
+            error = 0.0 if law.one_center else terms.std_error(name)
+            setattr(self, f"{name}_", terms.mean(name) if known else None)
+            setattr(self, f"{name}_std_error_", error if known else None)
+        self.input_entropy_ = law.input_entropy
+        slack = self.input_entropy_ - self.mutual_info_
+        self.saturated_ = bool(0 < self.input_entropy_ and slack <= 1e-9)
+
+
+def _binned_terms(law, edges):
+    """Mean of the information terms over the inputs' draws, with their spread.
+
+    The terms are the influence functions of the plug-in quantities, so their spread
+    over the draws of an input is that of the estimate.
+    """
+    n_inputs, n_draws, n_units = law.centers.shape
+    activations = law.centers.cpu().numpy().reshape(-1, n_units)
+    joint = law.joint.cpu().numpy()
+    cell = cell_index(bin_codes(activations, edges), len(edges) - 1)
+    owner = np.repeat(np.arange(n_inputs), n_draws)
+
+    by_label = np.stack([np.bincount(cell, p[owner] / n_draws) for p in joint.T], 1)
+    p_cell = by_label.sum(1)
+    _, own_cell, hits = np.unique(
+        owner * len(p_cell) + cell, return_inverse=True, return_counts=True
+    )
+    p_cell_given_input = hits[own_cell] / n_draws
+    # A label of weight 0 has no cells: its ratio is 0 / 0, and its share 0.
+    prior = np.maximum(by_label.sum(0), np.finfo(float).tiny)
+    ratio = by_label / p_cell[:, None] / prior
+    share = joint / joint.sum(1, keepdims=True)
+    label_information = xlogy(share[owner], ratio[cell]).sum(1)
+
+    entropy = -np.log(p_cell[cell])
+    conditional_entropy = -np.log(p_cell_given_input)
+    terms = {
+        "mutual_info": entropy - conditional_entropy,
+        "entropy": entropy,
+        "conditional_entropy": conditional_entropy,
+        "label_mutual_info": label_information,
+        "label_conditional_entropy": entropy - label_information,
+    }
+    means = StratifiedMean(law.input_weights.cpu())
+    means.add({name: torch.from_numpy(t) for name, t in terms.items()}, n_draws)
+    return means
