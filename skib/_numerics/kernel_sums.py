@@ -87,9 +87,7 @@ def kernel_sums(
     own_exponent = 0.5 * (offset**2).sum(1)
     bounds = block_bounds(centers.shape[1], n_blocks)
     own = torch.empty(len(queries), n_blocks, dtype=torch.float64)
-    others = torch.empty(
-        len(queries), n_blocks, weights.shape[1], dtype=torch.float64
-    )
+    others = torch.empty(len(queries), n_blocks, weights.shape[1], dtype=torch.float64)
     for rows in torch.arange(len(queries)).split(QUERIES_PER_TILE):
         for block, (start, stop) in enumerate(bounds):
             own[rows, block], others[rows, block] = _tile_sums(

@@ -1,1 +1,17 @@
 """Estimators of mutual information on arrays of activations."""
+
+from skib.mutual_info._exact import (
+    ExactValue,
+    awgn_mutual_info,
+    gaussian_mixture_entropy,
+    linear_network_mutual_info,
+    product_mutual_info,
+)
+
+__all__ = [
+    "ExactValue",
+    "awgn_mutual_info",
+    "gaussian_mixture_entropy",
+    "linear_network_mutual_info",
+    "product_mutual_info",
+]
