@@ -121,7 +121,7 @@ def check_activations(
         X = check_array(X, allow_nd=True, input_name="X", **options)
         _check_shape(X.shape)
         _check_n_features(estimator, X.shape[-1], reset=reset)
-    # A copy: arrays that joblib shares are read-only, which tensors cannot be.
+    # A copy: arrays may be read-only or reversed, which tensors cannot be.
     return torch.tensor(X, device=device)
 
 
