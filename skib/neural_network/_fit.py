@@ -19,7 +19,8 @@ from skib.neural_network._optimizers import Adam, StochasticGradientDescent
 from skib.neural_network._progress import Progress, Recorder
 from skib.neural_network._schedule import make_schedule
 from skib.neural_network._stack import NetworkStack
-from skib.neural_network._training import NoiseSource, Trainer, threads_for
+from skib.neural_network._threads import threads_for
+from skib.neural_network._training import NoiseSource, Trainer
 
 __all__ = ["Data", "fit_networks"]
 

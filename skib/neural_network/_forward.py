@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from skib.neural_network._activations import ACTIVATIONS
+from skib.neural_network._threads import threads_for
 
 __all__ = ["layer_activations", "network_outputs"]
 
@@ -55,16 +56,16 @@ def layer_activations(
     widest = max(coef.shape[1] for coef in coefs)
     block = max(1, BLOCK_SIZE // (n_draws * widest))
     result = inputs.new_empty(len(inputs), n_draws, coefs[-1].shape[1])
-    for start in range(0, len(inputs), block):
-        rows = slice(start, start + block)
-        # No noise comes before the first layer: one pass serves all draws.
-        values = _layer(inputs[rows, None], coefs[0], intercepts[0], activation)
-        for coef, intercept, std in zip(
-            coefs[1:], intercepts[1:], noise_std, strict=False
-        ):
-            values = _with_noise(values, std, n_draws, generator)
-            values = _layer(values, coef, intercept, activation)
-        result[rows] = values
+    layers = list(zip(coefs[1:], intercepts[1:], noise_std, strict=False))
+    with threads_for(block * n_draws * max(coef.numel() for coef in coefs)):
+        for start in range(0, len(inputs), block):
+            rows = slice(start, start + block)
+            # No noise comes before the first layer: one pass serves all draws.
+            values = _layer(inputs[rows, None], coefs[0], intercepts[0], activation)
+            for coef, intercept, std in layers:
+                values = _with_noise(values, std, n_draws, generator)
+                values = _layer(values, coef, intercept, activation)
+            result[rows] = values
     return result
 
 

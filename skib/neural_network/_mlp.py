@@ -22,6 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
+    column_or_1d,
     validate_data,
 )
 
@@ -306,6 +307,11 @@ class _NoisyMLP(
         noise_std = check_layer_noise(self.noise_std, n_hidden)
         return noise_std if self.noise == "additive" else (0.0,) * n_hidden
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = [self.dtype]
+        return tags
+
     @property
     def _n_features_out(self):
         layer = check_layer(self.transform_layer, self.n_layers_ - 2)
@@ -356,7 +362,8 @@ class NoisyMLPClassifier(ClassifierMixin, _NoisyMLP):
         -------
         y : ndarray of shape (n_samples,)
         """
-        return self.classes_[self._predict_outputs(X).argmax(axis=1)]
+        best = self._predict_outputs(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_proba(self, X):
         """Probability of each class, without noise.
@@ -491,9 +498,11 @@ class NoisyMLPRegressor(RegressorMixin, _NoisyMLP):
         return _drop_single_output(self._sample_outputs(X, n_draws, random_state))
 
     def _validate_pair(self, X, y, reset):
-        return validate_data(
+        X, y = validate_data(
             self, X, y, dtype=self.dtype, multi_output=True, y_numeric=True, reset=reset
         )
+        is_column = y.ndim == 2 and y.shape[1] == 1
+        return X, column_or_1d(y, warn=True) if is_column else y
 
     def _learn_outputs(self, y, classes):
         """Nothing to learn: any number of outputs may come."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -11,13 +10,11 @@ from torch import Tensor
 
 from skib.neural_network._stack import Batch, NetworkStack
 
-__all__ = ["NOISE_KINDS", "NoiseSource", "Trainer", "threads_for"]
+__all__ = ["NOISE_KINDS", "NoiseSource", "Trainer"]
 
 # Floats of noise and inputs made ahead for each network: a few batches of a tiny
 # network at a time, so that the calls are few, and one batch of a wide one.
 AHEAD = 2**18
-# Multiplications per step below which a second thread costs more than it gives.
-ONE_THREAD = 2**24
 
 
 def _additive(normal: Tensor, std: Tensor) -> Tensor:
@@ -194,14 +191,3 @@ class Trainer:
         weights = None if self.weights is None else self.weights[rows][:, None]
         return inputs, targets, weights
 
-
-@contextmanager
-def threads_for(n_multiplications: int) -> Iterator[None]:
-    """One torch thread while the work of a step is small; the old number after."""
-    before = torch.get_num_threads()
-    if n_multiplications < ONE_THREAD:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
