@@ -1,5 +1,6 @@
 """Estimators of mutual information on arrays of activations."""
 
+from skib.mutual_info import bounds
 from skib.mutual_info._exact import (
     ExactValue,
     awgn_mutual_info,
@@ -11,6 +12,7 @@ from skib.mutual_info._exact import (
 __all__ = [
     "ExactValue",
     "awgn_mutual_info",
+    "bounds",
     "gaussian_mixture_entropy",
     "linear_network_mutual_info",
     "product_mutual_info",
