@@ -273,7 +273,7 @@ def test_a_plan_that_is_enough_keeps_its_promise_with_the_fewest_samples():
     share = 0.8 * 0.05
     assert bounds.risk_bound(plan.n_samples, chi_square) <= share
     assert bounds.risk_bound(plan.n_samples - 1, chi_square) > share
-    assert "keep the expected error stays within" in str(plan)
+    assert "expected error stays within" in str(plan)
 
 
 def test_a_hopeless_dimension_is_called_so():
