@@ -1,5 +1,6 @@
 """Estimators of mutual information on arrays of activations, and exact values."""
 
+from skib.mutual_info import bounds
 from skib.mutual_info._binned import BinnedMIEstimator
 from skib.mutual_info._exact import (
     ExactValue,
@@ -15,6 +16,7 @@ __all__ = [
     "ExactValue",
     "GaussianMixtureMIEstimator",
     "awgn_mutual_info",
+    "bounds",
     "gaussian_mixture_entropy",
     "linear_network_mutual_info",
     "product_mutual_info",

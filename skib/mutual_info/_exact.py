@@ -127,7 +127,7 @@ def awgn_mutual_info(
     0.693147
     """
     noise_std = check_noise_std(noise_std)
-    points, weights = _check_law(points, weights)
+    points, weights = check_law(points, weights)
     generator = torch.Generator().manual_seed(draw_seeds(random_state, 1)[0])
     information = mixture_information(
         points / noise_std, weights, n_mc=_check_n_mc(n_mc), generator=generator
@@ -321,7 +321,7 @@ def _as_columns(factor):
     return factor[:, None] if factor.ndim == 1 else factor
 
 
-def _check_law(points, weights):
+def check_law(points, weights):
     """Return points of positive weight and their probabilities."""
     points = check_array(_as_numpy(points), dtype=np.float64, input_name="points")
     if weights is None:
