@@ -15,7 +15,6 @@ STANDARD = {
     "copy",
     "dataclasses",
     "functools",
-    "importlib",
     "itertools",
     "json",
     "math",
@@ -28,9 +27,15 @@ STANDARD = {
     "warnings",
 }
 ARRAYS = {"numpy", "scipy", "torch"}
-GROUND = {"skib.exceptions", "skib._numerics", "skib._validation"}
+GROUND = {
+    "skib._numerics",
+    "skib._validation",
+    "skib._version",
+    "skib.exceptions",
+}
 LOOKS_DOWN_ON = {
     "exceptions.py": set(),
+    "_version.py": set(),
     "_numerics": STANDARD | ARRAYS | {"numba", "skib.exceptions"},
     "_validation.py": STANDARD
     | ARRAYS
@@ -53,6 +58,7 @@ LOOKS_DOWN_ON = {
         "tqdm",
     },
     "__init__.py": {
+        "skib._version",
         "skib.datasets",
         "skib.inspection",
         "skib.metrics",
