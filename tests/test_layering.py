@@ -11,10 +11,12 @@ ROOT = Path(skib.__file__).parent
 STANDARD = {
     "__future__",
     "collections",
+    "concurrent",
     "contextlib",
     "copy",
     "dataclasses",
     "functools",
+    "importlib",
     "itertools",
     "json",
     "math",

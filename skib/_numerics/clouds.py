@@ -7,7 +7,8 @@ distances that matter however far the data lie from zero or from each other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -152,13 +153,15 @@ class Queries:
 
     def part(self, start: int, stop: int) -> Queries:
         """Return a run of the queries."""
-        return replace(
-            self,
-            points=self.points[start:stop],
-            reference=self.reference[start:stop],
-            own=self.own[start:stop],
-            order=self.order[start:stop],
+        rows = slice(start, stop)
+        return Queries(
+            self.points[rows], self.reference[rows], self.own[rows], self.order[rows]
         )
+
+    def parts(self, size: int) -> Iterator[Queries]:
+        """Yield runs of this many queries, the last one shorter."""
+        for start in range(0, len(self.points), size):
+            yield self.part(start, start + size)
 
 
 def _chunk(centers: Tensor) -> int:
