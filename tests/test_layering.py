@@ -15,6 +15,7 @@ STANDARD = {
     "copy",
     "dataclasses",
     "functools",
+    "importlib",
     "itertools",
     "json",
     "math",

@@ -12,17 +12,19 @@ pass for the maximum is needed, in any dimension.
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-# exp() of strongly negative arguments is 8-20 times slower on CPUs; below this floor
-# a kernel is invisible beside the own one: 1e7 centres add 2e-28.
-EXPONENT_FLOOR = -80.0
+from skib._numerics.clouds import Clouds, Queries
+from skib._numerics.geometry import spatial_order
+from skib._numerics.torch_tiles import QUERIES_PER_TILE, log_density_tile, tile_sums
 
-QUERIES_PER_TILE = 128
-CENTERS_PER_TILE = 2048
+# Up to this many centres float64 costs little, and closed forms hold to 1e-10.
+DOUBLE_UP_TO_CENTERS = 4096
 
 
 @dataclass(frozen=True)
@@ -80,40 +82,63 @@ def kernel_sums(
     -------
     KernelSums
     """
-    dtype = torch.float64
-    scaled = centers.to(dtype) / noise_std
-    offset = noise.to(dtype) / noise_std
-    queries = scaled[groups, draws] + offset
-    own_exponent = 0.5 * (offset**2).sum(1)
-    bounds = block_bounds(centers.shape[1], n_blocks)
-    own = torch.empty(len(queries), n_blocks, dtype=torch.float64)
-    others = torch.empty(
-        len(queries), n_blocks, weights.shape[1], dtype=torch.float64
+    dtype = _working_dtype(centers)
+    clouds = Clouds.sorted_in_space(centers, weights, noise_std, dtype)
+    queries = Queries.around_own_centers(
+        clouds, centers, groups, draws, noise, tile=QUERIES_PER_TILE
     )
-    for rows in torch.arange(len(queries)).split(QUERIES_PER_TILE):
-        for block, (start, stop) in enumerate(bounds):
-            own[rows, block], others[rows, block] = _tile_sums(
-                scaled[:, start:stop],
-                weights,
-                groups[rows],
-                queries[rows],
-                own_exponent[rows],
-            )
+    bounds = block_bounds(centers.shape[1], n_blocks)
+    leaves = torch.arange(clouds.n_leaves, device=centers.device)
+    own = queries.points.new_empty(len(groups), n_blocks)
+    others = queries.points.new_empty(len(groups), n_blocks, weights.shape[1])
+    for start in range(0, len(groups), QUERIES_PER_TILE):
+        tile = queries.part(start, start + QUERIES_PER_TILE)
+        own[tile.order], others[tile.order] = tile_sums(clouds, tile, leaves, bounds)
     return KernelSums(own, others, error_bound=0.0, kept_fraction=1.0)
 
 
-def _tile_sums(centers, weights, groups, queries, own_exponent):
-    n_groups, n_draws, n_features = centers.shape
-    flat = centers.reshape(-1, n_features)
-    exponent = own_exponent[:, None] - 0.5 * torch.cdist(queries, flat) ** 2
-    kernels = exponent.clamp_min_(EXPONENT_FLOOR).exp_()
-    sums = kernels.reshape(len(queries), n_groups, n_draws).sum(2)
-    own = sums.gather(1, groups[:, None])[:, 0]
-    sums.scatter_(1, groups[:, None], 0.0)
-    return own, sums @ weights.to(sums.dtype)
+def mixture_log_density(
+    points: Tensor, centers: Tensor, weights: Tensor, noise_std: float
+) -> Tensor:
+    """Log-density of a weighted mixture of isotropic Gaussians, anywhere.
+
+    Parameters
+    ----------
+    points : Tensor of shape (n_points, n_features)
+        Where to evaluate, in the units of `centers`.
+    centers : Tensor of shape (n_groups, n_draws, n_features)
+        Clouds of component means; the draws of a group share its weight evenly.
+    weights : Tensor of shape (n_groups,)
+        Weight of each group. They are taken as they are: weights that sum to one
+        give a density.
+    noise_std : float
+        Standard deviation of every component, in the units of `centers`.
+
+    Returns
+    -------
+    log_density : Tensor of shape (n_points,), float64
+        In nats.
+    """
+    n_draws, n_features = centers.shape[1:]
+    present = weights > 0
+    clouds = Clouds.sorted_in_space(
+        centers[present], weights[present, None], noise_std, torch.float64
+    )
+    log_weights = (clouds.weights[:, 0] / n_draws).log()
+    scaled = clouds.scaled(points)
+    log_sums = scaled.new_empty(len(points))
+    for rows in spatial_order(scaled, QUERIES_PER_TILE).split(QUERIES_PER_TILE):
+        log_sums[rows] = log_density_tile(clouds, scaled[rows], log_weights)
+    return log_sums - n_features * math.log(math.sqrt(2 * math.pi) * noise_std)
 
 
 def block_bounds(n_draws: int, n_blocks: int) -> list[tuple[int, int]]:
     """Return the (start, stop) of each block of draws."""
     edges = [block * n_draws // n_blocks for block in range(n_blocks + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
+
+
+def _working_dtype(centers: Tensor) -> torch.dtype:
+    n_groups, n_draws, _ = centers.shape
+    small = n_groups * n_draws <= DOUBLE_UP_TO_CENTERS
+    return torch.float64 if small else torch.float32
