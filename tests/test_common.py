@@ -31,7 +31,9 @@ def checks_of_noisy_estimators():
     for estimator in (NoisyMLPClassifier(**QUICK), NoisyMLPRegressor(**QUICK)):
         for each, check in estimator_checks_generator(estimator):
             if check.func is not check_sample_weight_equivalence_on_dense_data:
-                yield pytest.param(each, check, id=f"{type(each).__name__}-{check.func.__name__}")
+                yield pytest.param(
+                    each, check, id=f"{type(each).__name__}-{check.func.__name__}"
+                )
 
 
 @pytest.mark.parametrize(("estimator", "check"), list(checks_of_noisy_estimators()))

@@ -117,7 +117,7 @@ class NetworkStack:
     def unload(self, network: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Copy one network out: coefs (n_in, n_out) and intercepts (n_out,)."""
         layers = [weight[network].cpu().numpy() for weight in self.weights]
-        coefs = [np.ascontiguousarray(layer[:, :-1].T) for layer in layers]
+        coefs = [np.array(layer[:, :-1].T, order="C") for layer in layers]
         return coefs, [layer[:, -1].copy() for layer in layers]
 
     def compute_gradient(self, batch: Batch) -> Tensor:

@@ -14,7 +14,7 @@ __all__ = ["NOISE_KINDS", "NoiseSource", "Trainer"]
 
 # Floats of noise and inputs made ahead for each network: a few batches of a tiny
 # network at a time, so that the calls are few, and one batch of a wide one.
-AHEAD = 2**18
+AHEAD = 2**16
 
 
 def _additive(normal: Tensor, std: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ class Trainer:
         self.noise = noise
         self.orthonormality = orthonormality
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def run_epoch(self) -> list[float]:
         """Make one pass over the data; return the mean loss of each network."""
         total = self.stack.flat.new_zeros(self.stack.n_networks)
@@ -190,4 +190,3 @@ class Trainer:
         targets = self.targets[rows].mT.contiguous()
         weights = None if self.weights is None else self.weights[rows][:, None]
         return inputs, targets, weights
-
