@@ -19,6 +19,9 @@ from skib._numerics.geometry import boxes, spatial_order
 # test cheap, few enough to keep the leaf's box small.
 CENTERS_PER_LEAF = 64
 
+# Neighbouring groups are brought together down to runs of this many.
+RUN = 32
+
 # Distances of a few noise widths keep four digits in float32 within this radius.
 SINGLE_UP_TO_RADIUS = 500.0
 
@@ -72,7 +75,7 @@ class Clouds:
         low, mean, high = _group_summaries(centers)
         origin = mean.mean(0)
         groups_per_leaf = max(1, CENTERS_PER_LEAF // n_draws)
-        order = spatial_order(mean, groups_per_leaf)
+        order = spatial_order(mean, groups_per_leaf * -(-RUN // groups_per_leaf))
         rank = torch.empty_like(order)
         rank[order] = torch.arange(n_groups, device=order.device)
         low = boxes((low[order] - origin) / noise_std, groups_per_leaf)[0]

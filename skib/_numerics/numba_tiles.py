@@ -18,11 +18,17 @@ import torch
 from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from skib._numerics.clouds import Clouds, Queries
 
 # A few vector registers of float32, whatever their width.
 QUERIES_PER_TILE = 32
+
+# One kernel is compiled per number of features up to this, one for all above.
+UNROLLED_UP_TO_FEATURES = 24
+
+FEATURES_AT_A_TIME = 16
 
 # Leaves of at most this radius (in noise widths) get their exponents to 5e-4 from the
 # expanded square; it needs one operation per feature, the difference form two.
@@ -65,15 +71,20 @@ class NumbaTiles:
         self.n_threads = n_threads
         self.edges = np.array([0, *(stop for _, stop in bounds)])
         self.n_columns = clouds.weights.shape[1]
-        offsets = clouds.offsets.numpy()
         radius = float((clouds.high - clouds.low).norm(dim=1).max()) / 2
-        expanded = radius <= EXPANDED_UP_TO_RADIUS or offsets.dtype == np.float64
-        self.sum_tiles = _compiled(offsets.shape[2], expanded)
+        single = clouds.offsets.dtype == torch.float32
+        n_features = clouds.offsets.shape[2]
+        unrolled = n_features if n_features <= UNROLLED_UP_TO_FEATURES else 0
+        self.sum_tiles = _compiled(
+            unrolled, expanded=radius <= EXPANDED_UP_TO_RADIUS or not single
+        )
+        missing = 0 if unrolled else -n_features % FEATURES_AT_A_TIME
+        offsets = pad(clouds.offsets, (0, missing)).numpy()
         self.clouds = (
             offsets,
             _negative_half_squares(offsets),
             clouds.weights.numpy().astype(offsets.dtype),
-            clouds.middles.numpy(),
+            pad(clouds.middles, (0, missing)).numpy(),
             clouds.groups_per_leaf,
         )
 
@@ -187,22 +198,26 @@ def _fetch(points, reference, first, n_queries, here, height):  # type: ignore[n
     for q in range(here.shape[1]):
         row = first + min(q, n_queries - 1)
         height[q] = reference[row]
-        for k in range(here.shape[0]):
+        for k in range(points.shape[1]):
             here[k, q] = points[row, k]
 
 
 @numba.njit(inline="always")
 def _localise(  # type: ignore[no-untyped-def]
-    n_features, expanded, here, height, middle, local, constant
+    expanded, here, height, middle, local, square, constant
 ):
     """Express a tile relative to a leaf's middle; exponents count in powers of 2."""
-    for q in range(here.shape[1]):
-        square = 0.0
-        for k in range(n_features):
+    scale = LOG2_E if expanded else 1.0
+    for q in range(QUERIES_PER_TILE):
+        square[q] = 0.0
+    for k in range(len(middle)):
+        for q in range(QUERIES_PER_TILE):
             u = here[k, q] - middle[k]
-            square += u * u
-            local[k, q] = u * LOG2_E if expanded else u
-        constant[q] = (height[q] - 0.5 * square if expanded else height[q]) * LOG2_E
+            square[q] += u * u
+            local[k, q] = scale * u
+    for q in range(QUERIES_PER_TILE):
+        exponent = height[q] - 0.5 * square[q] if expanded else height[q]
+        constant[q] = LOG2_E * exponent
 
 
 @numba.njit(inline="always")
@@ -227,6 +242,31 @@ def _sum_cloud(  # type: ignore[no-untyped-def]
                     y += v * v
                 x = constant[q] - half * y
             acc[q] += _exp2(x)
+
+
+@numba.njit(inline="always")
+def _sum_wide_cloud(  # type: ignore[no-untyped-def]
+    expanded, local, constant, cloud, squares, start, stop, acc, partial
+):
+    """Do the same for many features, so many at a time."""
+    zero = cloud.dtype.type(0.0)
+    half = cloud.dtype.type(0.5 * LOG2_E)
+    for q in range(QUERIES_PER_TILE):
+        acc[q] = zero
+    for draw in range(start, stop):
+        for q in range(QUERIES_PER_TILE):
+            partial[q] = zero
+        for first in range(0, cloud.shape[1], FEATURES_AT_A_TIME):
+            for q in range(QUERIES_PER_TILE):
+                y = partial[q]
+                for k in range(FEATURES_AT_A_TIME):
+                    u = local[first + k, q]
+                    c = cloud[draw, first + k]
+                    y += u * c if expanded else (u - c) * (u - c)
+                partial[q] = y
+        for q in range(QUERIES_PER_TILE):
+            rise = partial[q] + squares[draw] if expanded else -half * partial[q]
+            acc[q] += _exp2(constant[q] + rise)
 
 
 @numba.njit(inline="always")
@@ -259,7 +299,11 @@ def _flush(total, first, n_queries, others):  # type: ignore[no-untyped-def]
 
 @cache
 def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
-    """Return the loops over tiles, leaves and groups for this many features."""
+    """Return the loops over tiles, leaves and groups for this many features.
+
+    0 stands for any number of them, not unrolled.
+    """
+    unrolled = n_features > 0
 
     @numba.njit(fastmath={"contract"}, nogil=True, cache=True)
     def sum_tiles(  # type: ignore[no-untyped-def]
@@ -279,11 +323,13 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
     ):
         dtype = offsets.dtype
         n_groups, n_leaves, n_blocks = len(offsets), len(middles), len(edges) - 1
-        here = np.empty((n_features, QUERIES_PER_TILE))
+        here = np.zeros((middles.shape[1], QUERIES_PER_TILE))
         height = np.empty(QUERIES_PER_TILE)
-        local = np.empty((n_features, QUERIES_PER_TILE), dtype)
+        local = np.empty((middles.shape[1], QUERIES_PER_TILE), dtype)
         constant = np.empty(QUERIES_PER_TILE, dtype)
+        square = np.empty(QUERIES_PER_TILE)
         acc = np.empty(QUERIES_PER_TILE, dtype)
+        partial = np.empty(QUERIES_PER_TILE, dtype)
         total = np.zeros((n_blocks, others.shape[2], QUERIES_PER_TILE), dtype)
         owned = np.zeros(n_groups, np.bool_)
         for tile in range(tiles[0], tiles[1]):
@@ -295,28 +341,41 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
             for leaf in range(n_leaves):
                 if kept[tile, leaf]:
                     _localise(
-                        n_features,
                         expanded,
                         here,
                         height,
                         middles[leaf],
                         local,
+                        square,
                         constant,
                     )
                     start = leaf * groups_per_leaf
                     for group in range(start, min(start + groups_per_leaf, n_groups)):
                         for b in range(n_blocks):
-                            _sum_cloud(
-                                n_features,
-                                expanded,
-                                local,
-                                constant,
-                                offsets[group],
-                                squares[group],
-                                edges[b],
-                                edges[b + 1],
-                                acc,
-                            )
+                            if unrolled:
+                                _sum_cloud(
+                                    n_features,
+                                    expanded,
+                                    local,
+                                    constant,
+                                    offsets[group],
+                                    squares[group],
+                                    edges[b],
+                                    edges[b + 1],
+                                    acc,
+                                )
+                            else:
+                                _sum_wide_cloud(
+                                    expanded,
+                                    local,
+                                    constant,
+                                    offsets[group],
+                                    squares[group],
+                                    edges[b],
+                                    edges[b + 1],
+                                    acc,
+                                    partial,
+                                )
                             if owned[group]:
                                 _set_own_apart(
                                     group, query_group, first, n_queries, acc, own[b]
