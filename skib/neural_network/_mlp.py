@@ -259,7 +259,8 @@ class _NoisyMLP(
         self.out_activation_ = self._output
         start_books(self)
         for leftover in ("recording_", "_optimizer"):
-            vars(self).pop(leftover, None)
+            if hasattr(self, leftover):
+                delattr(self, leftover)
 
     def _check_architecture(self):
         """Refuse to go on with another architecture than that of the weights."""
