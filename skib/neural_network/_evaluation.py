@@ -30,8 +30,11 @@ def network_activations(
     layer = check_layer(layer, len(noise_std))
     if n_draws is not None:
         check_scalar(n_draws, "n_draws", Integral, min_val=1)
+    inputs, coefs, intercepts = _as_tensors(X, coefs[:layer], intercepts[:layer])
     values = layer_activations(
-        *_as_tensors(X, coefs[:layer], intercepts[:layer]),
+        inputs,
+        coefs,
+        intercepts,
         activation,
         noise_std,
         n_draws=n_draws or 1,
@@ -96,6 +99,7 @@ def _as_tensors(X, coefs, intercepts):
             f"X must have shape (n_inputs, {n_features}), as the network has "
             f"{n_features} inputs. Got shape {tuple(inputs.shape)}."
         )
-    on = {"dtype": dtype, "device": inputs.device}
-    weights = [torch.tensor(coef, **on) for coef in coefs]
-    return inputs, weights, [torch.tensor(intercept, **on) for intercept in intercepts]
+    return inputs, *(
+        [torch.tensor(array, device=inputs.device) for array in arrays]
+        for arrays in (coefs, intercepts)
+    )

@@ -24,6 +24,20 @@ from skib.neural_network._training import NoiseSource, Trainer
 
 __all__ = ["Data", "fit_networks"]
 
+_ADAM = Adam, ["learning_rate_init", "beta_1", "beta_2", "epsilon"]
+_SGD = (
+    StochasticGradientDescent,
+    [
+        "learning_rate_init",
+        "learning_rate",
+        "power_t",
+        "momentum",
+        "nesterovs_momentum",
+    ],
+)
+# L-BFGS brings its own steps; the other only stands in its place.
+OPTIMIZERS: dict[str, tuple] = {"adam": _ADAM, "sgd": _SGD, "lbfgs": _ADAM}
+
 
 @dataclass(frozen=True)
 class Data:
@@ -305,15 +319,10 @@ def _make_optimizer(estimator, flat, incremental):
     """Return the optimiser of an earlier ``partial_fit``, or a new one."""
     if incremental and hasattr(estimator, "_optimizer"):
         return estimator._optimizer.move(flat.device)
-    options = ["learning_rate_init", "beta_1", "beta_2", "epsilon"]
-    make = Adam
-    if estimator.solver == "sgd":
-        options = ["learning_rate_init", "learning_rate", "power_t", "momentum"]
-        options.append("nesterovs_momentum")
-        make = StochasticGradientDescent
-    optimizer = make(flat, **{name: getattr(estimator, name) for name in options})
-    estimator._optimizer = optimizer
-    return optimizer
+    make, names = OPTIMIZERS[estimator.solver]
+    options = {name: getattr(estimator, name) for name in names}
+    estimator._optimizer = make(flat, **options)
+    return estimator._optimizer
 
 
 def _make_trainer(estimators, data, rows, stack, optimizer):

@@ -259,7 +259,8 @@ class _NoisyMLP(
         self.out_activation_ = self._output
         start_books(self)
         for leftover in ("recording_", "_optimizer"):
-            vars(self).pop(leftover, None)
+            if hasattr(self, leftover):
+                delattr(self, leftover)
 
     def _check_architecture(self):
         """Refuse to go on with another architecture than that of the weights."""
@@ -319,7 +320,153 @@ class _NoisyMLP(
 
 
 class NoisyMLPClassifier(ClassifierMixin, _NoisyMLP):
-    """To be documented."""
+    """Multi-layer perceptron with Gaussian noise in its hidden layers.
+
+    After the activation of every hidden layer Gaussian noise is added,
+    ``T = S + noise_std * Z``, so that the information a layer carries about the input
+    is a finite quantity that training changes. Noise is fresh at every step of
+    ``fit`` and is drawn by ``activations`` and ``sample_proba``; ``predict``,
+    ``predict_proba``, ``score`` and ``transform`` are without noise.
+
+    Parameters, attributes and their meaning are those of
+    :class:`sklearn.neural_network.MLPClassifier` wherever it has them. What differs:
+    two classes have two softmax outputs, weights start as in ``torch.nn.Linear``
+    (uniform within ``1 / sqrt(n_in)``), and the recipe of the paper is
+    ``alpha=0, n_iter_no_change=np.inf``: without penalty, for exactly ``max_iter``
+    epochs.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer; at least one layer.
+    activation : {"relu", "tanh", "leaky_relu", "logistic", "identity"}, \
+            default="relu"
+        Activation of the hidden layers; "leaky_relu" has slope 0.01 below zero.
+    noise_std : float or sequence of float, default=0.05
+        Standard deviation of the noise, in activation units: one value, or one for
+        each hidden layer. 0 is the deterministic network.
+    noise : {"additive", "gaussian_dropout", "dropout"}, default="additive"
+        Additive Gaussian noise, or noise that multiplies activations in training
+        only: a Gaussian factor of mean 1 and standard deviation ``noise_std``, or
+        ordinary dropout whose factor has that standard deviation, a rate of
+        ``noise_std**2 / (1 + noise_std**2)`` (0.5 gives a rate of 0.2). The network
+        recorded from the last two is deterministic.
+    orthonormality : float, default=0.0
+        Rate of the update ``A <- A - rate * (A A^T A - A)`` of the weights of every
+        layer but the last, after each step; 0 is off.
+    record_epochs : None, "log", int or array-like of int, default=None
+        Epochs whose weights ``recording_`` keeps, counted in completed passes, 0
+        being the initial weights. "log": the start, ten per decade, the end. An int:
+        so many, at even ratios, the start and the end among them. When training
+        stops early these two also keep the last epoch reached; a list is kept as
+        far as it was reached, and must not go beyond ``max_iter``.
+    transform_layer : int, default=-1
+        Hidden layer that ``transform`` returns, counted from 1; -1 is the last.
+    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+        "lbfgs" needs ``noise_std=0``.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty on the weights, divided by the batch size.
+    batch_size : int or "auto", default="auto"
+        Samples per step; "auto" is ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Schedule of ``solver="sgd"``.
+    learning_rate_init : float, default=0.001
+        Learning rate, for "sgd" at the start.
+    power_t : float, default=0.5
+        Exponent of the "invscaling" schedule.
+    max_iter : int, default=200
+        Most epochs of one call of ``fit``.
+    shuffle : bool, default=True
+        Whether samples are shuffled before each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Draws initial weights, batches, the validation set and noise. An int gives
+        the same network again on the same device.
+    tol : float, default=1e-4
+        Smallest gain that counts as an improvement.
+    verbose : bool, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights, loss curve and recording of the
+        call before.
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether that momentum is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to stop when the score on held-out samples stays, and go back to the
+        best weights. The recording keeps the path as it was.
+    validation_fraction : float, default=0.1
+        Fraction held out by ``early_stopping``.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of the two moments of "adam".
+    epsilon : float, default=1e-8
+        Added to the root of the second moment of "adam".
+    n_iter_no_change : int or np.inf, default=10
+        Epochs without improvement after which training stops. With np.inf it takes
+        exactly ``max_iter`` epochs, without a warning.
+    max_fun : int, default=15000
+        Most evaluations of "lbfgs".
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of weights and outputs.
+    device : None, str or torch.device, default=None
+        Where ``fit`` computes; None is the CPU.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the order of the outputs.
+    coefs_, intercepts_ : lists of ndarrays (n_in, n_out) and (n_out,)
+        Weights of every layer, the output layer last.
+    recording_ : Recording
+        Weights at the recorded epochs; only when ``record_epochs`` is given.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, with noise, in nats.
+    loss_, best_loss_ : float
+        The last of them, and the smallest.
+    validation_scores_ : list of float or None
+        Accuracy on the held-out samples after each epoch of ``early_stopping``.
+    best_validation_score_ : float or None
+        The largest of them.
+    n_iter_ : int
+        Epochs of the last call.
+    t_ : int
+        Training samples seen.
+    n_layers_, n_outputs_ : int
+        Layers, inputs and outputs included, and outputs.
+    out_activation_ : str
+        "softmax".
+    n_features_in_ : int
+        Number of inputs.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the inputs, when X had names.
+
+    See Also
+    --------
+    NoisyMLPRegressor : The same network with squared error.
+    fit_seeds : Several random states trained together.
+    Recording : What ``recording_`` can do.
+
+    References
+    ----------
+    Z. Goldfeld, E. van den Berg, K. Greenewald, I. Melnyk, N. Nguyen, B. Kingsbury
+    and Y. Polyanskiy, "Estimating information flow in deep neural networks", ICML
+    2019, arXiv:1810.05728.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skib.datasets import make_szt
+    >>> from skib.neural_network import NoisyMLPClassifier
+    >>> X, y = make_szt()
+    >>> model = NoisyMLPClassifier(
+    ...     (10, 7, 5, 4, 3), "tanh", noise_std=0.005, record_epochs="log",
+    ...     max_iter=20, n_iter_no_change=np.inf, random_state=0,
+    ... ).fit(X, y)
+    >>> model.recording_.epochs
+    array([ 0,  1,  2,  3,  4,  5,  6,  8, 10, 13, 16, 20])
+    >>> model.activations(X, layer=2, n_draws=8, random_state=0).shape
+    (4096, 8, 7)
+    """
 
     _loss = "log_loss"
     _output = "softmax"
@@ -437,7 +584,56 @@ class NoisyMLPClassifier(ClassifierMixin, _NoisyMLP):
 
 
 class NoisyMLPRegressor(RegressorMixin, _NoisyMLP):
-    """To be documented."""
+    """Multi-layer perceptron for regression, with Gaussian noise in hidden layers.
+
+    Minimises half the mean squared error of noisy passes; ``predict``, ``score`` and
+    ``transform`` are without noise. Everything else is as in
+    :class:`NoisyMLPClassifier`, which documents the parameters.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation, noise_std, noise, orthonormality, record_epochs, \
+    transform_layer, solver, alpha, batch_size, learning_rate, learning_rate_init, \
+    power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, \
+    nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
+    n_iter_no_change, max_fun, dtype, device
+        As in :class:`NoisyMLPClassifier`.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, recording_, loss_curve_, loss_, best_loss_, \
+    validation_scores_, best_validation_score_, n_iter_, t_, n_layers_, n_outputs_
+        As in :class:`NoisyMLPClassifier`; validation scores are R^2.
+    out_activation_ : str
+        "identity".
+    n_features_in_ : int
+        Number of inputs.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the inputs, when X had names.
+
+    See Also
+    --------
+    NoisyMLPClassifier : The same network with cross-entropy.
+
+    References
+    ----------
+    Z. Goldfeld et al., "Estimating information flow in deep neural networks", ICML
+    2019, arXiv:1810.05728; the single neurons of its introduction are trained so.
+
+    Examples
+    --------
+    One noisy tanh neuron on four points, the first experiment of the paper:
+
+    >>> import numpy as np
+    >>> from skib.neural_network import NoisyMLPRegressor
+    >>> X, y = np.array([[-3.0], [-1.0], [1.0], [3.0]]), np.array([-1, -1, -1, 1])
+    >>> neuron = NoisyMLPRegressor(
+    ...     1, "tanh", noise_std=0.05, learning_rate_init=0.01, max_iter=2000,
+    ...     n_iter_no_change=np.inf, random_state=0,
+    ... ).fit(X, y)
+    >>> np.sign(neuron.predict(X)).astype(int)
+    array([-1, -1, -1,  1])
+    """
 
     _loss = "squared_error"
     _output = "identity"

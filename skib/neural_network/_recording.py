@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -329,7 +330,8 @@ class Recording:
             "noise_std": self.noise_std,
             "output": self.output,
         }
-        arrays = {"header": np.array(json.dumps(header)), "epochs": self.epochs}
+        arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
+        arrays["epochs"] = self.epochs
         if self.classes is not None:
             arrays["classes"] = _without_objects(self.classes)
         for layer, (coefs, intercepts) in enumerate(

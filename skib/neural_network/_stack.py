@@ -40,7 +40,21 @@ class Batch:
     inputs: Tensor
     targets: Tensor
     weights: Tensor | None
-    noise: Sequence[Tensor] | None
+    noise: Sequence[Tensor] | None = None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples of each network."""
+        return self.inputs.shape[-1]
+
+    def part(self, start: int, stop: int, noise: Sequence[Tensor] | None) -> Batch:
+        """Take the samples from start to stop, with the first of this noise."""
+        weights = None if self.weights is None else self.weights[..., start:stop]
+        inputs = self.inputs[..., start:stop]
+        n_samples = inputs.shape[-1]
+        if noise is not None and noise[0].shape[-1] > n_samples:
+            noise = [layer[..., :n_samples] for layer in noise]
+        return Batch(inputs, self.targets[..., start:stop], weights, noise)
 
 
 class NetworkStack:
@@ -125,15 +139,12 @@ class NetworkStack:
         clean, noisy = self._forward(batch)
         scores = torch.bmm(self.weights[-1], noisy[-1])
         loss, delta = self._loss_and_delta(scores, batch.targets, batch.weights)
-        total = (
-            batch.inputs.shape[-1]
-            if batch.weights is None
-            # A batch without weight has no gradient, rather than none of a number.
-            else batch.weights.sum(-1, keepdim=True).clamp_min(1e-30)
-        )
-        loss, delta = loss / _flat_total(total), delta.div_(total)
-        self._backward(delta, clean, noisy, batch.noise)
-        return loss if self._penalty is None else loss + self._add_penalty(total)
+        total = _total_weight(batch)
+        self._backward(delta.div_(total), clean, noisy, batch.noise)
+        loss = loss / _per_network(total, -1)
+        if self._penalty is None:
+            return loss
+        return loss + self._add_penalty(self._penalty / _per_network(total, -1, 1))
 
     def orthonormalize_(self, rate: float) -> None:
         """Move every layer but the last towards orthonormal rows or columns.
@@ -197,17 +208,21 @@ class NetworkStack:
                 layer[owner, :, :-1] = alpha
         return penalty
 
-    def _add_penalty(self, total: Tensor | int) -> Tensor:
+    def _add_penalty(self, per_weight: Tensor) -> Tensor:
         """Add the L2 term to the gradient; return its value for each network."""
-        per_weight = self._penalty / _flat_total(total, column=True)
         self.gradient.addcmul_(per_weight.sum(0), self.flat)
         return per_weight @ self.flat.square() / 2
 
 
-def _flat_total(total: Tensor | int, *, column: bool = False) -> Tensor | int:
-    if isinstance(total, int):
-        return total
-    return total.view(-1, 1) if column else total.view(-1)
+def _total_weight(batch: Batch) -> Tensor | int:
+    """Sum of the sample weights, of shape (n_networks, 1, 1), or their number."""
+    if batch.weights is None:
+        return batch.n_samples
+    return batch.weights.sum(-1, keepdim=True)
+
+
+def _per_network(total: Tensor | int, *shape: int) -> Tensor | int:
+    return total if isinstance(total, int) else total.view(shape)
 
 
 def _views(flat: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:

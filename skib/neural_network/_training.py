@@ -145,16 +145,15 @@ class Trainer:
         total = self.stack.flat.new_zeros(self.stack.n_networks)
         for batch in self._batches(self._order()):
             loss = self.stack.compute_gradient(batch)
-            total.add_(loss, alpha=batch.inputs.shape[-1])
+            total.add_(loss, alpha=batch.n_samples)
             self.optimizer.step_(self.stack.flat, self.stack.gradient)
             if self.orthonormality:
                 self.stack.orthonormalize_(self.orthonormality)
         return (total / len(self.rows[0])).tolist()
 
     def whole_batch(self) -> Batch:
-        """All training rows as one batch without noise."""
-        inputs, targets, weights = self._gather(self._order())
-        return Batch(inputs, targets, weights, None)
+        """Return all training rows as one batch without noise."""
+        return self._gather(self._order())
 
     def _order(self) -> Tensor:
         """Rows of this epoch, of shape (n_networks, n_samples)."""
@@ -170,23 +169,18 @@ class Trainer:
         n_units = sum(self.stack.layer_sizes)
         block = self.batch_size * max(1, AHEAD // (self.batch_size * n_units))
         for rows in order.split(block, dim=1):
-            parts = self._gather(rows)
-            n_batches = -(-rows.shape[1] // self.batch_size)
-            draws = self.noise.draw(n_batches, min(self.batch_size, rows.shape[1]))
-            for number, noise in enumerate(draws):
-                start = number * self.batch_size
-                inputs, targets, weights = (
-                    part if part is None else part[..., start : start + self.batch_size]
-                    for part in parts
-                )
-                n_samples = inputs.shape[-1]
-                if noise is not None and noise[0].shape[-1] > n_samples:
-                    noise = [layer[..., :n_samples] for layer in noise]
-                yield Batch(inputs, targets, weights, noise)
+            several = self._gather(rows)
+            starts = range(0, several.n_samples, self.batch_size)
+            noise = self.noise.draw(
+                len(starts), min(self.batch_size, several.n_samples)
+            )
+            for start, own_noise in zip(starts, noise, strict=True):
+                yield several.part(start, start + self.batch_size, own_noise)
 
-    def _gather(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return what belongs to these rows, samples along the last axis."""
-        inputs = self.inputs[rows].mT.contiguous()
-        targets = self.targets[rows].mT.contiguous()
-        weights = None if self.weights is None else self.weights[rows][:, None]
-        return inputs, targets, weights
+    def _gather(self, rows: Tensor) -> Batch:
+        """Return the samples of these rows, without noise."""
+        return Batch(
+            self.inputs[rows].mT.contiguous(),
+            self.targets[rows].mT.contiguous(),
+            None if self.weights is None else self.weights[rows][:, None],
+        )
