@@ -31,7 +31,7 @@ from skib.inspection import InformationFlowDisplay, RepresentationDisplay
 SEED = 0
 NOISE_STD = 0.005
 N_EPOCHS = 8000
-SCATTER_EPOCHS = 4
+SCATTER_EPOCHS = (28, 80, 300, 8000)  # a peak, a trough, a peak, the end
 
 X, y = make_szt()
 X_train, X_test, y_train, y_test = train_test_split(
@@ -92,35 +92,27 @@ def draw_curves(axes):
     axes[2].plot(recording.epochs, losses(X_test, y_test), "--", label="test")
     axes[2].set(xlabel="epoch", ylabel="cross-entropy [nats]")
     axes[2].legend(frameon=False, fontsize="small")
+    for ax in axes:
+        ax.label_outer()
 
 
-def extreme_epochs(values, n_epochs):
-    """The epochs between which a curve moves most: its peaks and troughs."""
-    turns = np.flatnonzero(np.diff(np.sign(np.diff(values)))) + 1
-    turns = [*turns, len(values) - 1]
-    while len(turns) > n_epochs:
-        moves = np.abs(np.diff(values[turns]))
-        turns.pop(int(moves.argmin()))
-    return flow.epochs[turns]
-
-
-figure = plt.figure(figsize=(13, 8), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=[1.15, 1])
-curves = left.subplots(3, sharex=True, height_ratios=[2, 2, 1.2])
+figure = plt.figure(figsize=(12, 9.5), layout="constrained")
+top, bottom = figure.subfigures(2, 1, height_ratios=[1, 2.6])
+clouds = top.subplots(1, 4, subplot_kw={"projection": "3d"})
+curves = bottom.subplots(3, sharex=True, height_ratios=[2, 2, 1.2])
 draw_curves(curves)
-clouds = right.subplots(2, 2, subplot_kw={"projection": "3d"})
-epochs = extreme_epochs(flow.mutual_info[:, -1], SCATTER_EPOCHS)
-for letter, epoch, ax in zip("abcd", epochs, clouds.flat, strict=False):
+nearest = np.abs(np.subtract.outer(SCATTER_EPOCHS, recording.epochs)).argmin(1)
+for letter, epoch, ax in zip("abcd", recording.epochs[nearest], clouds, strict=True):
     RepresentationDisplay.from_recording(
         recording, X, y, epoch=epoch, random_state=SEED
     ).plot(ax=ax)
-    ax.set_title(f"{letter}) last hidden layer, epoch {epoch}")
+    ax.set_title(f"{letter}) layer 5, epoch {epoch}")
     for curve in curves:
         curve.axvline(epoch, color="0.8", lw=1, zorder=0)
     curves[0].annotate(
         letter, (epoch, 0), (2, 3), textcoords="offset points", color="0.4"
     )
-clouds.flat[0].legend(title="class", markerscale=4, frameon=False)
+clouds[0].legend(title="class", markerscale=4, loc="upper left", frameon=False)
 results = Path("results")
 results.mkdir(exist_ok=True)
 figure.savefig(results / "szt_information_flow.png", dpi=150)

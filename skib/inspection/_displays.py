@@ -39,6 +39,8 @@ class InformationFlowDisplay:
     layers : ndarray of shape (n_layers,)
     values, std_errors : ndarray of shape (n_epochs, n_layers)
         In nats.
+    low, high : ndarray of shape (n_epochs, n_layers) or None, default=None
+        Bracket of the values, in nats.
     label : str, default="I(X;T)"
         Name of the quantity.
     ceiling : float or None, default=None
@@ -60,6 +62,8 @@ class InformationFlowDisplay:
         values: np.ndarray,
         std_errors: np.ndarray,
         *,
+        low: np.ndarray | None = None,
+        high: np.ndarray | None = None,
         label: str = "I(X;T)",
         ceiling: float | None = None,
         ceiling_label: str = "H(X)",
@@ -68,6 +72,8 @@ class InformationFlowDisplay:
         self.layers = layers
         self.values = values
         self.std_errors = std_errors
+        self.low = low
+        self.high = high
         self.label = label
         self.ceiling = ceiling
         self.ceiling_label = ceiling_label
@@ -101,13 +107,17 @@ class InformationFlowDisplay:
             flow.layers,
             values,
             getattr(flow, f"{field}_std_error"),
+            low=getattr(flow, f"{field}_low", None),
+            high=getattr(flow, f"{field}_high", None),
             label=label,
             ceiling=getattr(flow, ceiling),
             ceiling_label=ceiling_label,
         )
 
     def plot(self, unit: str = "nats", *, ax: Any = None) -> InformationFlowDisplay:
-        """Draw one line per layer, with bands of two standard errors.
+        """Draw one line per layer, with its errors.
+
+        A dark band of two standard errors, and a light one for the bracket.
 
         Parameters
         ----------
@@ -120,37 +130,55 @@ class InformationFlowDisplay:
         """
         scale = 1 / nats_per(unit)
         self.figure_, self.ax_ = _figure_and_axes(ax)
-        self.lines_ = []
-        for column, layer in enumerate(self.layers):
-            values = self.values[:, column] * scale
-            band = BAND * self.std_errors[:, column] * scale
-            color = layer_color(column, len(self.layers))
-            (line,) = self.ax_.plot(
-                self.epochs, values, ".-", ms=4, color=color, label=f"layer {layer}"
-            )
-            self.ax_.fill_between(
-                self.epochs, values - band, values + band, color=color, alpha=0.25, lw=0
-            )
-            self.lines_.append(line)
+        self.lines_ = [
+            self._plot_layer(column, scale) for column in range(len(self.layers))
+        ]
         if self.ceiling is not None:
-            self.ax_.axhline(
-                self.ceiling * scale, color="0.4", ls="--", lw=1, zorder=0
-            )
-            self.ax_.annotate(
-                self.ceiling_label,
-                (1, self.ceiling * scale),
-                xycoords=("axes fraction", "data"),
-                xytext=(-3, 2),
-                textcoords="offset points",
-                ha="right",
-                va="bottom",
-                color="0.4",
-            )
+            self._plot_ceiling(self.ceiling * scale)
         _log_epochs(self.ax_, self.epochs)
         self.ax_.set_ylabel(f"{self.label} [{unit}]")
         self.ax_.set_ylim(bottom=0)
-        self.ax_.legend(frameon=False, fontsize="small")
+        # Above the axes, where no line can be.
+        self.ax_.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=len(self.layers),
+            frameon=False,
+            fontsize="small",
+            handlelength=1.2,
+            columnspacing=1.2,
+        )
         return self
+
+    def _plot_layer(self, column: int, scale: float) -> Any:
+        values = self.values[:, column] * scale
+        band = BAND * self.std_errors[:, column] * scale
+        color = layer_color(column, len(self.layers))
+        shade = {"color": color, "lw": 0}
+        self.ax_.fill_between(
+            self.epochs, values - band, values + band, alpha=0.4, **shade
+        )
+        if self.low is not None and self.high is not None:
+            low, high = self.low[:, column] * scale, self.high[:, column] * scale
+            self.ax_.fill_between(self.epochs, low, high, alpha=0.2, **shade)
+        label = f"layer {self.layers[column]}"
+        (line,) = self.ax_.plot(
+            self.epochs, values, ".-", ms=4, lw=1, color=color, label=label
+        )
+        return line
+
+    def _plot_ceiling(self, ceiling: float) -> None:
+        self.ax_.axhline(ceiling, color="0.4", ls="--", lw=1, zorder=0)
+        self.ax_.annotate(
+            self.ceiling_label,
+            (1, ceiling),
+            xycoords=("axes fraction", "data"),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            color="0.4",
+            annotation_clip=False,
+        )
 
 
 class InformationPlaneDisplay:
@@ -345,9 +373,12 @@ class RepresentationDisplay:
             )
             for label in np.unique(self.labels)
         ]
+        if n_units == 3:
+            self.ax_.set_box_aspect(None, zoom=1.1)
         for axis in "xyz"[:n_units]:
             if self.value_range is not None:
                 self.ax_.set(**{f"{axis}lim": self.value_range})
+            self.ax_.locator_params(axis=axis, nbins=3)
         return self
 
 

@@ -38,6 +38,7 @@ class StratifiedMean:
         """
         self.names = tuple(terms)
         values = torch.stack(list(terms.values()), dim=1)
+        assert bool(torch.isfinite(values).all()), "a term of an estimate is not finite"
         values = values.reshape(len(self.weights), n_samples, -1)
         mean = values.mean(1)
         squares = (values - mean[:, None]).square().sum(1)

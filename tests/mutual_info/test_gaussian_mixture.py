@@ -144,6 +144,17 @@ class TestDraws:
         assert low - 3 * spread <= information <= high + 3 * spread
         assert abs(mean - information) < abs(high - information)
 
+    def test_lonely_draws_leave_a_finite_bracket(self):
+        """No draw is near any other: the decoder can only guess."""
+        random = np.random.RandomState(0)
+        clouds = np.where(random.rand(30, 8, 1) < 0.5, -1.0, 1.0) * 500
+        clouds = clouds + 100 * random.randn(30, 8, 2)
+        estimator = GaussianMixtureMIEstimator(0.01, n_mc=8, random_state=0)
+        with pytest.warns(SaturationWarning):
+            estimator.fit(clouds)
+        assert math.log(1e-3) <= estimator.mutual_info_low_ < 1
+        assert estimator.mutual_info_high_ == pytest.approx(math.log(30))
+
     def test_standard_error_is_not_below_the_spread_over_draws(self):
         fits = [
             GaussianMixtureMIEstimator(0.3, n_mc=32, random_state=seed).fit(
