@@ -40,7 +40,7 @@ def dense_table(cases):
     rows, names = [], []
     for n_centers, n_features, noise_std in cases:
         clouds = random_clouds(n_centers, n_features)
-        found = pairs_per_second(Case(clouds, noise_std, min(n_centers, 16384)))
+        found = pairs_per_second(Case(clouds, noise_std, min(n_centers, 8192)))
         names = list(found)
         base = found["torch cdist + logsumexp"]
         cells = [f"{rate / 1e6:.0f} ({rate / base:.1f}x)" for rate in found.values()]

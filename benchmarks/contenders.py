@@ -14,7 +14,7 @@ from skib._numerics.kernel_sums import kernel_sums
 EXPONENTIAL = 5
 
 # Points evaluated by those that need seconds for more.
-FEW_POINTS = 256
+FEW_POINTS = 128
 
 
 @dataclass
@@ -112,7 +112,7 @@ def pairs_per_second(case):
     peak = MatrixProduct()
     tasks = {"roofline": peak}
     tasks |= {name: prepare[name](cases[name]) for name in cases}
-    seconds = interleaved(tasks)
+    seconds = interleaved(tasks, repeats=2)
     multiply_adds_per_pair = case.flat.shape[1] + EXPONENTIAL
     roofline = peak.multiply_adds / seconds["roofline"] / multiply_adds_per_pair
     return {"roofline": roofline} | {

@@ -107,8 +107,10 @@ def _torch_threads(n_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def log_density_tile(clouds: Clouds, points: Tensor, log_weights: Tensor) -> Tensor:
-    """Log of the weighted sum of all kernels at a tile of neighbouring points.
+def log_density_tile(
+    clouds: Clouds, points: Tensor, leaves: Tensor, log_weights: Tensor
+) -> Tensor:
+    """Log of the weighted sum of some leaves' kernels at neighbouring points.
 
     Parameters
     ----------
@@ -116,6 +118,8 @@ def log_density_tile(clouds: Clouds, points: Tensor, log_weights: Tensor) -> Ten
         The centres.
     points : Tensor of shape (n_points, n_features), float64
         In units of the noise, relative to the clouds' origin.
+    leaves : Tensor of shape (n_kept,), int64
+        Leaves to sum over, ascending.
     log_weights : Tensor of shape (n_groups,), float64
         Log-weight of each centre of a group.
 
@@ -126,7 +130,6 @@ def log_density_tile(clouds: Clouds, points: Tensor, log_weights: Tensor) -> Ten
     middle = points.mean(0)
     local, zeros = points - middle, torch.zeros_like(points[:, 0])
     total = torch.full_like(zeros, -torch.inf)
-    leaves = torch.arange(clouds.n_leaves, device=points.device)
     for some in leaves.split(_leaves_per_tile(clouds, len(points))):
         groups = _groups_of(clouds, some)
         exponent = _exponents(local, _local_centers(clouds, groups, middle), zeros)
