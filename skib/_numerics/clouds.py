@@ -22,8 +22,9 @@ CENTERS_PER_LEAF = 64
 # Neighbouring groups are brought together down to runs of this many.
 RUN = 32
 
-# Distances of a few noise widths keep four digits in float32 within this radius.
-SINGLE_UP_TO_RADIUS = 500.0
+# Half the widest side of a leaf (in noise widths) up to which float32 coordinates keep
+# four digits of the distances that matter, a few noise widths.
+SINGLE_UP_TO_HALF_WIDTH = 500.0
 
 # Values converted to float64 at a time while the centres are scaled.
 VALUES_PER_CHUNK = 1 << 20
@@ -81,7 +82,7 @@ class Clouds:
         low = boxes((low[order] - origin) / noise_std, groups_per_leaf)[0]
         high = boxes((high[order] - origin) / noise_std, groups_per_leaf)[1]
         middles = 0.5 * (low + high)
-        if float((high - low).norm(dim=1).max()) > 2 * SINGLE_UP_TO_RADIUS:
+        if float((high - low).max()) > 2 * SINGLE_UP_TO_HALF_WIDTH:
             dtype = torch.float64
         offsets = torch.empty(centers.shape, dtype=dtype, device=centers.device)
         for rows in torch.arange(n_groups, device=order.device).split(_chunk(centers)):

@@ -24,7 +24,7 @@ from torch import Tensor
 from skib._numerics.clouds import Clouds, Queries
 from skib._numerics.geometry import spatial_order
 from skib._numerics.torch_tiles import QUERIES_PER_TILE, TorchTiles, log_density_tile
-from skib._numerics.truncation import kept_leaves
+from skib._numerics.truncation import kept_leaves, leaves_in_reach
 
 if TYPE_CHECKING:
     from skib._numerics.numba_tiles import NumbaTiles
@@ -34,6 +34,9 @@ DOUBLE_UP_TO_CENTERS = 4096
 
 # With fewer pairs torch is done before a compiled kernel is loaded.
 COMPILED_FROM_PAIRS = 1 << 26
+
+# Share of a density that may be left out without a word.
+NEGLIGIBLE = 1e-13
 
 # Tests of a tile against a leaf made at a time.
 TESTS_PER_PART = 1 << 20
@@ -165,7 +168,8 @@ def mixture_log_density(
     scaled = clouds.scaled(points)
     log_sums = scaled.new_empty(len(points))
     for rows in spatial_order(scaled, QUERIES_PER_TILE).split(QUERIES_PER_TILE):
-        log_sums[rows] = log_density_tile(clouds, scaled[rows], log_weights)
+        leaves = leaves_in_reach(clouds, scaled[rows], NEGLIGIBLE)
+        log_sums[rows] = log_density_tile(clouds, scaled[rows], leaves, log_weights)
     return log_sums - n_features * math.log(math.sqrt(2 * math.pi) * noise_std)
 
 

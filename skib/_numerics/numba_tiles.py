@@ -30,9 +30,10 @@ UNROLLED_UP_TO_FEATURES = 24
 
 FEATURES_AT_A_TIME = 16
 
-# Leaves of at most this radius (in noise widths) get their exponents to 5e-4 from the
-# expanded square; it needs one operation per feature, the difference form two.
-EXPANDED_UP_TO_RADIUS = 40.0
+# The expanded square takes one operation per feature, the difference form two, but it
+# loses radius^2 of the last digit: within these radii of the leaves (in noise widths)
+# an exponent is right to 5e-4 in float32, 1e-9 in float64.
+EXPANDED_UP_TO_RADIUS = {torch.float32: 40.0, torch.float64: 1000.0}
 
 LOG2_E = math.log2(math.e)
 
@@ -72,19 +73,21 @@ class NumbaTiles:
         self.edges = np.array([0, *(stop for _, stop in bounds)])
         self.n_columns = clouds.weights.shape[1]
         radius = float((clouds.high - clouds.low).norm(dim=1).max()) / 2
-        single = clouds.offsets.dtype == torch.float32
+        expanded = radius <= EXPANDED_UP_TO_RADIUS[clouds.offsets.dtype]
         n_features = clouds.offsets.shape[2]
-        unrolled = n_features if n_features <= UNROLLED_UP_TO_FEATURES else 0
-        self.sum_tiles = _compiled(
-            unrolled, expanded=radius <= EXPANDED_UP_TO_RADIUS or not single
-        )
-        missing = 0 if unrolled else -n_features % FEATURES_AT_A_TIME
-        offsets = pad(clouds.offsets, (0, missing)).numpy()
+        if n_features <= UNROLLED_UP_TO_FEATURES:
+            self.sum_tiles = _compiled(n_features, expanded)
+            offsets, middles = clouds.offsets.numpy(), clouds.middles.numpy()
+        else:
+            self.sum_tiles = _compiled(0, expanded)
+            missing = 0, -n_features % FEATURES_AT_A_TIME
+            offsets = pad(clouds.offsets, missing).numpy()
+            middles = pad(clouds.middles, missing).numpy()
         self.clouds = (
             offsets,
             _negative_half_squares(offsets),
             clouds.weights.numpy().astype(offsets.dtype),
-            pad(clouds.middles, (0, missing)).numpy(),
+            middles,
             clouds.groups_per_leaf,
         )
 

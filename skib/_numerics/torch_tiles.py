@@ -15,9 +15,10 @@ from skib._numerics.clouds import Clouds, Queries
 # one: 1e7 centres add 1e-19.
 EXPONENT_FLOOR = -60.0
 
-# Centres within reach of a float32 tile of at most this radius (in noise widths) get
-# their exponents to 5e-4.
-EXPANDED_UP_TO_RADIUS = 50.0
+# The expanded square |t|^2 - 2tc + |c|^2 loses radius^2 of the last digit: within these
+# radii (in noise widths) an exponent is right to 5e-4 in float32, 1e-9 in float64.
+SINGLE_PRODUCT_UP_TO_RADIUS = 50.0
+PRODUCT_UP_TO_RADIUS = 1000.0
 
 # One tile of exponents stays in a CPU's cache, and keeps a GPU busy.
 QUERIES_PER_TILE = 128
@@ -77,17 +78,17 @@ class TorchTiles:
     def _tile_sums(self, queries: Queries, leaves: Tensor) -> tuple[Tensor, Tensor]:
         clouds, weights = self.clouds, self.clouds.weights
         middle = queries.points.mean(0)
-        dtype = _product_dtype(clouds.offsets.dtype, queries.points - middle)
+        local = queries.points - middle
+        dtype = _dtype_for(clouds.offsets.dtype, local)
         in_block = self.in_block.to(dtype)
-        left = _augmented_queries(queries.points, queries.reference, middle).to(dtype)
-        shape = len(queries.points), in_block.shape[1]
-        own = weights.new_zeros(shape)
-        others = weights.new_zeros(*shape, weights.shape[1])
-        for some in leaves.split(_leaves_per_tile(clouds, shape[0])):
+        own = weights.new_zeros(len(local), in_block.shape[1])
+        others = weights.new_zeros(*own.shape, weights.shape[1])
+        for some in leaves.split(_leaves_per_tile(clouds, len(local))):
             groups = _groups_of(clouds, some)
-            right = _augmented_centers(clouds, groups, middle, dtype)
-            kernels = (left @ right.T).clamp_min_(EXPONENT_FLOOR).exp_()
-            sums = kernels.view(shape[0], len(groups), -1) @ in_block
+            centers = _local_centers(clouds, groups, middle).to(dtype)
+            exponent = _exponents(local.to(dtype), centers, queries.reference)
+            kernels = exponent.clamp_min_(EXPONENT_FLOOR).exp_()
+            sums = kernels.view(len(local), len(groups), -1) @ in_block
             place = torch.searchsorted(groups, queries.own).clamp_max_(len(groups) - 1)
             rows = torch.nonzero(groups[place] == queries.own)[:, 0]
             own[rows] = sums[rows, place[rows]].double()
@@ -106,8 +107,10 @@ def _torch_threads(n_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def log_density_tile(clouds: Clouds, points: Tensor, log_weights: Tensor) -> Tensor:
-    """Log of the weighted sum of all kernels at a tile of neighbouring points.
+def log_density_tile(
+    clouds: Clouds, points: Tensor, leaves: Tensor, log_weights: Tensor
+) -> Tensor:
+    """Log of the weighted sum of some leaves' kernels at neighbouring points.
 
     Parameters
     ----------
@@ -115,6 +118,8 @@ def log_density_tile(clouds: Clouds, points: Tensor, log_weights: Tensor) -> Ten
         The centres.
     points : Tensor of shape (n_points, n_features), float64
         In units of the noise, relative to the clouds' origin.
+    leaves : Tensor of shape (n_kept,), int64
+        Leaves to sum over, ascending.
     log_weights : Tensor of shape (n_groups,), float64
         Log-weight of each centre of a group.
 
@@ -123,14 +128,12 @@ def log_density_tile(clouds: Clouds, points: Tensor, log_weights: Tensor) -> Ten
     log_sum : Tensor of shape (n_points,), float64
     """
     middle = points.mean(0)
-    left = _augmented_queries(points, torch.zeros_like(points[:, 0]), middle)
-    total = torch.full_like(points[:, 0], -torch.inf)
-    leaves = torch.arange(clouds.n_leaves, device=points.device)
+    local, zeros = points - middle, torch.zeros_like(points[:, 0])
+    total = torch.full_like(zeros, -torch.inf)
     for some in leaves.split(_leaves_per_tile(clouds, len(points))):
         groups = _groups_of(clouds, some)
-        right = _augmented_centers(clouds, groups, middle, left.dtype)
-        right[:, -1] += log_weights[groups].repeat_interleave(clouds.offsets.shape[1])
-        exponent = left @ right.T
+        exponent = _exponents(local, _local_centers(clouds, groups, middle), zeros)
+        exponent.view(len(local), len(groups), -1).add_(log_weights[groups, None])
         # Relative to the largest: far points must not underflow to log(0).
         largest = exponent.amax(1)
         exponent.sub_(largest[:, None]).clamp_min_(EXPONENT_FLOOR)
@@ -138,35 +141,35 @@ def log_density_tile(clouds: Clouds, points: Tensor, log_weights: Tensor) -> Ten
     return total
 
 
-def _augmented_queries(points: Tensor, reference: Tensor, middle: Tensor) -> Tensor:
-    # With one column each for the squared lengths the product is the exponent.
-    local = points - middle
-    constant = reference - 0.5 * (local**2).sum(1)
-    return torch.cat(
-        [local, constant[:, None], torch.ones_like(constant)[:, None]], dim=1
-    )
-
-
-def _augmented_centers(
-    clouds: Clouds, groups: Tensor, middle: Tensor, dtype: torch.dtype
-) -> Tensor:
-    n_draws, n_features = clouds.offsets.shape[1:]
+def _local_centers(clouds: Clouds, groups: Tensor, middle: Tensor) -> Tensor:
+    dtype = clouds.offsets.dtype
     shift = clouds.middles[groups // clouds.groups_per_leaf] - middle
-    local = clouds.offsets[groups].to(dtype) + shift[:, None].to(dtype)
-    augmented = local.new_ones(len(groups) * n_draws, n_features + 2)
-    augmented[:, :n_features] = local.view(-1, n_features)
-    augmented[:, -1] = -0.5 * (local**2).sum(2).view(-1)
-    return augmented
+    return (clouds.offsets[groups] + shift[:, None].to(dtype)).flatten(0, 1)
 
 
-def _product_dtype(stored: torch.dtype, local: Tensor) -> torch.dtype:
-    # The expanded square loses radius^2 * 6e-8, a product in TF32 or bfloat16
-    # everything.
-    radius = float(local.norm(dim=1).max())
+def _exponents(local: Tensor, centers: Tensor, reference: Tensor) -> Tensor:
+    """Return the reference less half the squared distance, pair by pair."""
+    if _radius(local) > PRODUCT_UP_TO_RADIUS:
+        exact = "donot_use_mm_for_euclid_dist"
+        squared = torch.cdist(local, centers, compute_mode=exact).square_()
+        return squared.mul_(-0.5).add_(reference[:, None])
+    # With one column each for the squared lengths the product is the exponent.
+    height = reference.to(local.dtype) - 0.5 * (local**2).sum(1)
+    depth = -0.5 * (centers**2).sum(1)
+    left = torch.stack([*local.unbind(1), height, torch.ones_like(height)], dim=1)
+    right = torch.stack([*centers.unbind(1), torch.ones_like(depth), depth], dim=1)
+    return left @ right.T
+
+
+def _dtype_for(stored: torch.dtype, local: Tensor) -> torch.dtype:
+    # In TF32 or bfloat16 a product of coordinates is worth nothing here.
     exact_products = torch.get_float32_matmul_precision() == "highest"
-    if radius <= EXPANDED_UP_TO_RADIUS and exact_products:
-        return stored
-    return torch.float64
+    fits = _radius(local) <= SINGLE_PRODUCT_UP_TO_RADIUS and exact_products
+    return stored if fits else torch.float64
+
+
+def _radius(local: Tensor) -> float:
+    return float(local.norm(dim=1).max())
 
 
 def _leaves_per_tile(clouds: Clouds, n_queries: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +64,7 @@ def kept_leaves(clouds: Clouds, queries: Queries, tile: int, tolerance: float) -
     # A kernel's height over the own group's weight, at the least favourable query.
     own_weight = clouds.weights.sum(1)[queries.own]
     height = boxes((queries.reference - own_weight.log())[:, None], tile)[1]
-    threshold = torch.tensor(tolerance / clouds.n_leaves).log()
+    threshold = math.log(tolerance / clouds.n_leaves)
     probe = slice(0, None, PROBE_EVERY)
     log_share = _log_share_bound(clouds, low[probe], high[probe], height[probe])
     if float((log_share > threshold).double().mean()) > WORTH_KEEPING_FRACTION:
@@ -72,6 +73,34 @@ def kept_leaves(clouds: Clouds, queries: Queries, tile: int, tolerance: float) -
     kept = log_share > threshold
     left_out = log_share.exp_().masked_fill_(kept, 0.0).sum(1)
     return Kept(kept, float(left_out.max()))
+
+
+def leaves_in_reach(clouds: Clouds, points: Tensor, tolerance: float) -> Tensor:
+    """Choose the leaves without which no density at these points changes by more.
+
+    Parameters
+    ----------
+    clouds : Clouds
+        The centres.
+    points : Tensor of shape (n_points, n_features), float64
+        Neighbours, anywhere.
+    tolerance : float
+        Largest relative change.
+
+    Returns
+    -------
+    leaves : Tensor of shape (n_kept,), int64
+        Ascending.
+    """
+    low, high = points.amin(0), points.amax(0)
+    log_mass = _leaf_weights(clouds).log()
+    nearest = squared_gaps(low[None], high[None], clouds.low, clouds.high)[0]
+    # The farthest corners: no density is below that of the best leaf seen from there.
+    across = torch.maximum(clouds.high - low, high - clouds.low)
+    at_least = (log_mass - 0.5 * (across**2).sum(1)).max()
+    at_most = log_mass - 0.5 * nearest
+    threshold = at_least + math.log(tolerance / clouds.n_leaves)
+    return torch.nonzero(at_most >= threshold)[:, 0]
 
 
 def _log_share_bound(

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,13 +12,17 @@ from skib._numerics.kernel_sums import (
     mixture_log_density,
 )
 
+ENGINES = ["torch", "numba"]
 
-def draw_case(rng, data, *, n_groups, n_draws, n_features, noise_std, n_columns=3):
+
+def draw_case(
+    rng, data, *, n_features, noise_std, n_groups=150, n_draws=31, n_queries=70
+):
     centers = torch.tensor(DATA[data](rng, (n_groups, n_draws, n_features), noise_std))
-    weights = torch.tensor(rng.dirichlet(np.ones(n_columns), n_groups) / n_groups)
-    groups = torch.arange(n_groups)
-    draws = torch.tensor(rng.integers(n_draws, size=n_groups))
-    noise = torch.tensor(noise_std * rng.normal(size=(n_groups, n_features)))
+    weights = torch.tensor(rng.dirichlet(np.ones(3), n_groups) / n_groups)
+    groups = torch.tensor(rng.integers(n_groups, size=n_queries))
+    draws = torch.tensor(rng.integers(n_draws, size=n_queries))
+    noise = torch.tensor(noise_std * rng.normal(size=(n_queries, n_features)))
     return centers, weights, groups, draws, noise
 
 
@@ -49,28 +55,166 @@ def log_own_share(own, others, weights, groups):
     return (mass / (mass + others.sum((1, 2)))).log()
 
 
+def require(engine):
+    if engine == "numba":
+        pytest.importorskip("numba")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("data", DATA)
-@pytest.mark.parametrize("n_features", [1, 3, 10, 64])
-@pytest.mark.parametrize("noise_std", [1e-3, 0.1, 10.0])
-def test_sums_agree_with_dense_float64(rng, dense_sums, data, n_features, noise_std):
+@pytest.mark.parametrize("n_features", [1, 10, 64])
+def test_sums_agree_with_dense_float64(rng, dense_sums, engine, data, n_features):
+    """In float32 (more than 4096 centres), whatever the data and the noise."""
+    require(engine)
+    for noise_std in [1e-3, 0.1, 10.0]:
+        case = draw_case(rng, data, n_features=n_features, noise_std=noise_std)
+        sums = kernel_sums(*case, noise_std, n_blocks=4, engine=engine)
+        own, others = dense_sums(*case, noise_std, block_bounds(31, 4))
+        _, weights, groups, *_ = case
+        found = log_own_share(sums.own, sums.others, weights, groups)
+        error = found - log_own_share(own, others, weights, groups)
+        assert float(error.abs().max()) <= sums.error_bound <= 1e-3
+        assert float(error.mean().abs()) <= 1e-4
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("n_features", [3, 40])
+def test_small_problems_are_summed_in_float64(rng, dense_sums, engine, n_features):
+    require(engine)
+    noise_std = 0.1 * n_features
     case = draw_case(
-        rng, data, n_groups=150, n_draws=31, n_features=n_features, noise_std=noise_std
+        rng,
+        "random",
+        n_groups=50,
+        n_draws=8,
+        n_features=n_features,
+        noise_std=noise_std,
     )
-    sums = kernel_sums(*case, noise_std, n_blocks=4)
-    own, others = dense_sums(*case, noise_std, block_bounds(31, 4))
+    sums = kernel_sums(*case, noise_std, n_blocks=2, engine=engine, tolerance=0)
+    own, others = dense_sums(*case, noise_std, block_bounds(8, 2))
+    torch.testing.assert_close(sums.own, own, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(sums.others, others, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("tolerance", [1e-1, 1e-3, 1e-6])
+def test_what_is_left_out_stays_within_the_tolerance(rng, engine, tolerance):
+    require(engine)
+    case = draw_case(
+        rng,
+        "clustered",
+        n_features=2,
+        noise_std=0.02,
+        n_groups=400,
+        n_draws=10,
+        n_queries=1000,
+    )
     _, weights, groups, *_ = case
-    found = log_own_share(sums.own, sums.others, weights, groups)
-    expected = log_own_share(own, others, weights, groups)
-    assert float((found - expected).abs().max()) <= 1e-3
-    assert float((found - expected).mean().abs()) <= 1e-4
+    near = kernel_sums(*case, 0.02, engine=engine, tolerance=tolerance)
+    full = kernel_sums(*case, 0.02, engine=engine, tolerance=0)
+    own_mass = weights.sum(1)[groups] * full.own.sum(1)
+    missing = (full.others - near.others).sum((1, 2)) / own_mass
+    assert near.kept_fraction < 0.5 < full.kept_fraction == 1.0
+    assert float(missing.max()) <= near.error_bound <= tolerance + 1e-9
 
 
-def test_small_problems_are_summed_in_double_precision(rng, dense_sums):
-    case = draw_case(rng, "random", n_groups=50, n_draws=8, n_features=3, noise_std=0.3)
-    sums = kernel_sums(*case, 0.3, n_blocks=2)
-    own, others = dense_sums(*case, 0.3, block_bounds(8, 2))
-    torch.testing.assert_close(sums.own, own, rtol=1e-11, atol=1e-13)
-    torch.testing.assert_close(sums.others, others, rtol=1e-11, atol=1e-13)
+def test_nothing_is_left_out_where_all_kernels_overlap(rng):
+    case = draw_case(rng, "random", n_features=2, noise_std=2.0)
+    assert kernel_sums(*case, 2.0).kept_fraction == 1.0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_separated_groups_see_only_themselves(rng, engine):
+    """Far apart, others are nothing: I is exactly the log of the inputs."""
+    require(engine)
+    case = draw_case(rng, "random", n_features=3, noise_std=1e-6, n_queries=150)
+    sums = kernel_sums(*case, 1e-6, engine=engine)
+    assert float(sums.others.max()) < 1e-12
+    torch.testing.assert_close(
+        sums.own.sum(1), torch.ones(150, dtype=torch.float64), rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sums_do_not_depend_on_the_threads(rng, engine):
+    require(engine)
+    case = draw_case(rng, "clustered", n_features=5, noise_std=0.1, n_queries=600)
+    one = kernel_sums(*case, 0.1, n_blocks=4, engine=engine, n_threads=1)
+    two = kernel_sums(*case, 0.1, n_blocks=4, engine=engine, n_threads=2)
+    torch.testing.assert_close(one.own, two.own, rtol=1e-6, atol=0)
+    torch.testing.assert_close(one.others, two.others, rtol=1e-6, atol=1e-12)
+
+
+def test_torch_keeps_its_number_of_threads(rng):
+    before = torch.get_num_threads()
+    case = draw_case(rng, "random", n_features=2, noise_std=0.1)
+    kernel_sums(*case, 0.1, engine="torch", n_threads=before + 1)
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sums_turn_with_the_order_of_groups_and_queries(rng, engine):
+    require(engine)
+    case = draw_case(rng, "clustered", n_features=3, noise_std=0.1)
+    centers, weights, groups, draws, noise = case
+    plain = kernel_sums(*case, 0.1, engine=engine)
+    mixed = torch.tensor(rng.permutation(len(centers)))
+    back = torch.argsort(mixed)
+    turned = kernel_sums(
+        centers[mixed],
+        weights[mixed],
+        back[groups].flip(0),
+        draws.flip(0),
+        noise.flip(0),
+        0.1,
+        engine=engine,
+    )
+    torch.testing.assert_close(turned.own.flip(0), plain.own, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        turned.others.flip(0), plain.others, rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_agrees_with_cpu(rng):
+    case = draw_case(rng, "clustered", n_features=5, noise_std=0.1)
+    cpu = kernel_sums(*case, 0.1, n_blocks=4)
+    cuda = kernel_sums(*(part.cuda() for part in case), 0.1, n_blocks=4)
+    torch.testing.assert_close(cuda.own.cpu(), cpu.own, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(cuda.others.cpu(), cpu.others, rtol=1e-3, atol=1e-6)
+
+
+PEAK_OF_A_LARGE_CALL = """
+import resource, torch
+from skib._numerics.kernel_sums import kernel_sums
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+generator = torch.Generator().manual_seed(0)
+centers = torch.rand(4096, 1000, 10, generator=generator)
+groups = torch.arange(256)
+weights = torch.full((4096, 1), 1 / 4096)
+noise = 0.005 * torch.randn(256, 10, generator=generator)
+small = centers[:600, :7].clone()
+kernel_sums(small, weights[:600], groups, 0 * groups, noise, 0.005)
+before = peak()
+kernel_sums(centers, weights, groups, 0 * groups, noise, 0.005, n_blocks=4)
+print(peak() - before)
+"""
+
+
+def test_memory_is_the_scaled_centers_and_little_more():
+    pytest.importorskip("resource")
+    process = subprocess.run(
+        [sys.executable, "-c", PEAK_OF_A_LARGE_CALL],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kilobytes = int(process.stdout)
+    assert kilobytes < 250_000
 
 
 def test_density_of_one_component_is_the_gaussian(rng):

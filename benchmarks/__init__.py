@@ -1,0 +1,1 @@
+"""Speed of the kernel sums and of the binned counts, beside what others offer."""

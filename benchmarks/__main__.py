@@ -1,0 +1,133 @@
+"""Run every contender in this process, print ratios, refresh docs/performance.md.
+
+python -m benchmarks            # a few minutes; close other programs
+python -m benchmarks --quick    # one case of each kind, writes nothing
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.activations import NOISE_STD, random_clouds, trained_clouds
+from benchmarks.contenders import Case, pairs_per_second
+from benchmarks.timing import interleaved
+from skib._numerics.binning import count_rows
+
+DOCS = Path(__file__).parents[1] / "docs"
+MARKS = "<!-- measured: start -->", "<!-- measured: end -->"
+DENSE = [
+    *((n, 5, 0.1) for n in (4096, 65536)),
+    *((16384, d, noise) for noise in (0.005, 0.1, 0.5) for d in (3, 5, 10, 32)),
+]
+RATED = [
+    "skib numba, truncated",
+    "skib torch, truncated",
+    "skib torch",
+    "sklearn KernelDensity, rtol=1e-3",
+]
+BINNED = [(4096, 10), (65536, 10), (65536, 50)]
+
+
+def markdown_table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def dense_table(cases):
+    """Million pairs per second, and times faster than cdist + logsumexp."""
+    rows, names = [], []
+    for n_centers, n_features, noise_std in cases:
+        clouds = random_clouds(n_centers, n_features)
+        found = pairs_per_second(Case(clouds, noise_std, min(n_centers, 8192)))
+        names = list(found)
+        base = found["torch cdist + logsumexp"]
+        cells = [f"{rate / 1e6:.0f} ({rate / base:.1f}x)" for rate in found.values()]
+        share = found["skib numba"] / found["roofline"]
+        rows.append([n_centers, n_features, noise_std, *cells, f"{share:.0%}"])
+        print(*rows[-1], sep="  ", flush=True)
+    start = ["centres", "units", "noise_std"]
+    return markdown_table([*start, *names, "numba / roofline"], rows)
+
+
+def layers_table():
+    """Cost of the kernel sums of every layer of a trained net, 128 draws per input."""
+    rows = []
+    for depth, clouds in enumerate(trained_clouds(), start=1):
+        found = {}
+        for engine in ("numba", "torch"):
+            case = Case(clouds, NOISE_STD, 4096)
+            options = {"engine": engine, "n_blocks": min(4, clouds.shape[1])}
+            kept = case.sums(**options).kept_fraction
+            task = {"sums": lambda c=case, o=options: c.sums(**o)}
+            found[engine] = interleaved(task, repeats=2)["sums"]
+        few = pairs_per_second(Case(clouds[:, :16], NOISE_STD, 4096))
+        base = few["torch cdist + logsumexp"]
+        rows.append(
+            [
+                depth,
+                clouds.shape[2],
+                f"{kept:.1%}",
+                f"{found['numba']:.2f}",
+                f"{found['torch']:.2f}",
+                *(f"{few[name] / base:.1f}x" for name in RATED),
+            ]
+        )
+        print(*rows[-1], sep="  ", flush=True)
+    header = ["layer", "units", "kept", "numba, s", "torch, s"]
+    return markdown_table([*header, *RATED], rows)
+
+
+def binned_table():
+    """Milliseconds to count the cells of 30 bins per unit."""
+    rows = []
+    for n_rows, n_columns in BINNED:
+        generator = np.random.default_rng(0)
+        codes = generator.integers(30, size=(n_rows, n_columns)).astype(np.uint8)
+        seconds = interleaved(
+            {
+                "skib": lambda c=codes: count_rows(c, 30),
+                "numpy": lambda c=codes: np.unique(c, axis=0, return_counts=True),
+            }
+        )
+        ratio = seconds["numpy"] / seconds["skib"]
+        milliseconds = [f"{1e3 * s:.2f}" for s in seconds.values()]
+        rows.append([n_rows, n_columns, *milliseconds, f"{ratio:.0f}x"])
+        print(*rows[-1], sep="  ", flush=True)
+    return markdown_table(["rows", "units", "skib", "np.unique", "ratio"], rows)
+
+
+def refresh(page, measured):
+    """Put what was measured between the marks of the page."""
+    start, end = MARKS
+    text = page.read_text(encoding="utf-8")
+    head, rest = text.split(start)
+    _, tail = rest.split(end)
+    page.write_text(f"{head}{start}\n{measured}\n{end}{tail}", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    if not quick:
+        # Imported here: only the picture needs matplotlib. It sets one thread.
+        from benchmarks.scaling import draw
+
+        draw(DOCS / "performance.png")
+    torch.set_num_threads(1)
+    sections = {
+        "Dense sums, million pairs per second of one thread": dense_table(
+            [(16384, 5, 0.1)] if quick else DENSE
+        ),
+        "All layers of one epoch": layers_table(),
+        "Binned counts, milliseconds": binned_table(),
+    }
+    if not quick:
+        text = "\n\n".join(f"## {title}\n\n{t}" for title, t in sections.items())
+        refresh(DOCS / "performance.md", text)
+
+
+if __name__ == "__main__":
+    main()

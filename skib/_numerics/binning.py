@@ -1,0 +1,101 @@
+"""Bins of activations, and how often each cell of bins occurs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+LARGEST_KEY = 2**63
+
+
+def bin_codes(
+    values: NDArray[np.floating], n_bins: int, low: float, high: float
+) -> NDArray[np.unsignedinteger]:
+    """Give the number of each value's bin.
+
+    Bins are half-open and equally wide; the upper edge belongs to the last bin, and
+    values outside go to the end bins.
+
+    Parameters
+    ----------
+    values : array of shape (n_samples, n_features)
+        Activations, finite.
+    n_bins : int
+        Bins between `low` and `high`.
+    low, high : float
+        Outer edges, in activation units.
+
+    Returns
+    -------
+    codes : array of shape (n_samples, n_features), smallest unsigned integer dtype
+        From 0 to ``n_bins - 1``.
+    """
+    edges = np.linspace(low, high, n_bins + 1)
+    position = (np.asarray(values, dtype=np.float64) - low) * (n_bins / (high - low))
+    codes = np.clip(position, 0, n_bins - 1).astype(np.intp)
+    # Rounding may put a value next to an edge on its wrong side.
+    codes -= (values < edges[codes]) & (codes > 0)
+    codes += (values >= edges[codes + 1]) & (codes < n_bins - 1)
+    return codes.astype(np.min_scalar_type(n_bins - 1))
+
+
+def count_rows(
+    codes: NDArray[np.integer],
+    n_codes: ArrayLike,
+    weights: NDArray[np.floating] | None = None,
+) -> NDArray[np.floating] | NDArray[np.integer]:
+    """Count how often each distinct row occurs.
+
+    Parameters
+    ----------
+    codes : integer array of shape (n_rows, n_columns)
+        Column ``k`` holds 0 to ``n_codes[k] - 1``. A label is one column more.
+    n_codes : int or sequence of n_columns ints
+        How many codes there are, overall or by column.
+    weights : array of shape (n_rows,), default=None
+        Sum these instead of counting.
+
+    Returns
+    -------
+    counts : array of shape (n_distinct,)
+        One count (or sum of weights) per distinct row, in no order to rely on.
+    """
+    keys = _row_keys(codes, np.broadcast_to(n_codes, codes.shape[1]))
+    if weights is None:
+        starts = _run_starts(np.sort(keys))
+        return np.diff(starts, append=len(keys))
+    order = np.argsort(keys)
+    return np.add.reduceat(weights[order], _run_starts(keys[order]))
+
+
+def _row_keys(
+    codes: NDArray[np.integer], n_codes: NDArray[np.integer]
+) -> NDArray[np.int64]:
+    """Give each row an integer, equal exactly where the rows are: mixed radix."""
+    keys = np.zeros(len(codes), dtype=np.int64)
+    n_keys = 1
+    for column, radix in zip(codes.T, map(int, n_codes), strict=True):
+        if n_keys * radix > LARGEST_KEY:
+            # Only keys that occur need a number before more columns are taken in.
+            keys = _ranks(keys)
+            n_keys = int(keys.max()) + 1
+            if n_keys == len(keys):
+                break
+        keys *= radix
+        keys += column
+        n_keys *= radix
+    return keys
+
+
+def _ranks(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    order = np.argsort(keys)
+    is_new = np.zeros(len(keys), dtype=np.int64)
+    is_new[_run_starts(keys[order])[1:]] = 1
+    ranks = np.empty_like(keys)
+    ranks[order] = np.cumsum(is_new)
+    return ranks
+
+
+def _run_starts(ordered: NDArray) -> NDArray[np.intp]:
+    changes = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    return np.concatenate([[0], changes])
