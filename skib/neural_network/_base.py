@@ -195,6 +195,11 @@ class BaseNoisyMLP(
     def _start(self, X, y, sample_weight, *, incremental=False, classes=None):
         """Check everything and make the network ready to be trained."""
         check_parameters(self)
+        if incremental and self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: between single "
+                "epochs, stopping is up to the caller."
+            )
         goes_on = incremental or self.warm_start
         is_first = not (goes_on and hasattr(self, "coefs_"))
         X, y = self._validate_pair(_as_numpy(X), _as_numpy(y), is_first)

@@ -55,14 +55,19 @@ def make_stack(estimators):
     return stack
 
 
-def make_optimizer(estimator, flat, incremental):
-    """Return the optimiser of an earlier ``partial_fit``, or a new one."""
-    if incremental and hasattr(estimator, "_optimizer"):
-        return estimator._optimizer.move(flat.device)
-    make, names = OPTIMIZERS[estimator.solver]
-    options = {name: getattr(estimator, name) for name in names}
-    estimator._optimizer = make(flat, **options)
-    return estimator._optimizer
+def make_optimizer(estimators, flat, *, go_on):
+    """Return a new optimiser, or the one of an earlier call to go on with.
+
+    One estimator alone keeps it, for a later ``partial_fit``.
+    """
+    first = estimators[0]
+    if go_on and hasattr(first, "_optimizer"):
+        return first._optimizer.move(flat.device)
+    make, names = OPTIMIZERS[first.solver]
+    optimizer = make(flat, **{name: getattr(first, name) for name in names})
+    if len(estimators) == 1:
+        first._optimizer = optimizer
+    return optimizer
 
 
 def make_trainer(estimators, data, rows, stack, optimizer):

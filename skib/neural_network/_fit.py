@@ -48,7 +48,7 @@ class _Session:
         self.n_epochs = 1 if incremental else first.max_iter
         splits = [_split(estimator, data) for estimator in estimators]
         self.stack = make_stack(estimators)
-        self.optimizer = make_optimizer(first, self.stack.flat, incremental)
+        self.optimizer = make_optimizer(estimators, self.stack.flat, go_on=incremental)
         self.trainer = make_trainer(
             estimators, data, [train for train, _ in splits], self.stack, self.optimizer
         )
@@ -78,7 +78,8 @@ class _Session:
         losses = self.trainer.run_epoch()
         for run, loss in zip(self.runs, losses, strict=True):
             run.end_epoch(loss, len(self.trainer.rows[0]))
-        self.optimizer.end_epoch(self.estimators[0].t_)
+        # Networks that are done have stopped counting.
+        self.optimizer.end_epoch(max(each.t_ for each in self.estimators))
 
     def run_lbfgs(self):
         """Minimise the loss of the only network over all rows, without noise."""

@@ -50,7 +50,7 @@ def check_parameters(estimator):
         check_scalar(
             value, name, kind, min_val=low, max_val=high, include_boundaries=closed
         )
-        if not np.isfinite(value) and name != "n_iter_no_change":
+        if np.isnan(value) or (np.isinf(value) and name != "n_iter_no_change"):
             raise ValueError(f"{name} must be finite. Got {name}={value!r}.")
     if estimator.batch_size != "auto":
         check_scalar(estimator.batch_size, "batch_size", Integral, min_val=1)

@@ -69,6 +69,8 @@ class Run:
         self.final = None
         self.schedule = _schedule_of(estimator, session)
         self.recorder = self._make_recorder(estimator, session.incremental)
+        if estimator.verbose and self.recorder is not None and not session.incremental:
+            print(_announcement(self.schedule, self.weights()))
         self.progress = Progress(
             estimator,
             score=None if held_out is None else self._scorer(data, held_out),
@@ -179,3 +181,12 @@ def _additive_noise(estimator):
     """Noise of the recorded network: dropout acts in training only."""
     noise_std = check_layer_noise(estimator.noise_std, estimator.n_layers_ - 2)
     return noise_std if estimator.noise == "additive" else (0.0,) * len(noise_std)
+
+
+def _announcement(schedule, weights):
+    """Say what a recording will hold, before the work starts."""
+    n_bytes = sum(array.nbytes for part in weights for array in part)
+    return (
+        f"Recording {len(schedule)} epochs of {n_bytes / 1e6:.3g} MB each, "
+        f"{len(schedule) * n_bytes / 1e6:.3g} MB in all."
+    )

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skib.datasets import make_szt
+from skib.mutual_info import GaussianMixtureMIEstimator
 from skib.neural_network import NoisyMLPClassifier, NoisyMLPRegressor
 
 X, y = load_iris(return_X_y=True)
@@ -127,6 +128,14 @@ def test_verbose_prints_each_epoch(capsys):
     make_classifier(max_iter=2, verbose=True).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[0] for line in lines] == ["Iteration 1", "Iteration 2"]
+
+
+def test_verbose_predicts_the_bytes_of_the_recording(capsys):
+    model = make_classifier(max_iter=2, verbose=True, record_epochs="log").fit(X, y)
+    first = capsys.readouterr().out.splitlines()[0]
+    predicted = float(first.split("each, ")[1].split()[0])
+    assert first.startswith("Recording 3 epochs")
+    assert predicted == pytest.approx(model.recording_.nbytes / 1e6, rel=0.01)
 
 
 # -- stopping ---------------------------------------------------------------------
@@ -252,6 +261,11 @@ def test_classes_and_layers_stay_the_same(call, message):
         call(make_classifier())
 
 
+def test_partial_fit_leaves_stopping_to_the_caller():
+    with pytest.raises(ValueError, match="does not support early_stopping=True"):
+        make_classifier(early_stopping=True).partial_fit(X, y, classes=[0, 1, 2])
+
+
 def test_partial_fit_is_missing_for_lbfgs():
     assert not hasattr(make_classifier(solver="lbfgs", noise_std=0), "partial_fit")
 
@@ -373,6 +387,8 @@ def test_a_gpu_trains_as_the_cpu_does():
         ({"hidden_layer_sizes": (2.5,)}, "one or more integers >= 1"),
         ({"max_iter": 0}, "max_iter == 0, must be >= 1"),
         ({"alpha": np.inf}, "alpha must be finite"),
+        ({"tol": np.nan}, "tol must be finite"),
+        ({"n_iter_no_change": 0}, "n_iter_no_change == 0, must be >= 1"),
         ({"batch_size": 0}, "batch_size == 0, must be >= 1"),
         ({"orthonormality": -1}, "orthonormality == -1, must be >= 0"),
         ({"solver": "lbfgs"}, "needs a loss without noise"),
@@ -415,6 +431,18 @@ def test_grid_search_over_the_noise():
     search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
     assert search.best_params_ == {"noisymlpclassifier__noise_std": 0.01}
     assert search.best_score_ > 0.9
+
+
+def test_a_pipeline_may_end_in_an_estimator_of_information():
+    """The first hidden layer as transformer: nothing noisy comes before it."""
+    network = make_classifier(hidden_layer_sizes=(3,), noise_std=0.1)
+    estimator = GaussianMixtureMIEstimator(0.1, random_state=0)
+    pipeline = make_pipeline(StandardScaler(), network, estimator).fit(X, y)
+    S = pipeline[:-1].transform(X)
+    alone = GaussianMixtureMIEstimator(0.1, random_state=0).fit(S, y)
+    assert pipeline[-1].mutual_info_ == alone.mutual_info_
+    assert pipeline.score(X) == pytest.approx(alone.mutual_info_, abs=0.1)
+    assert 1 < alone.mutual_info_ < np.log(len(X))
 
 
 def test_model_selection_tools_take_it():
