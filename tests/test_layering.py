@@ -11,6 +11,7 @@ ROOT = Path(skib.__file__).parent
 STANDARD = {
     "__future__",
     "collections",
+    "concurrent",
     "contextlib",
     "copy",
     "dataclasses",
@@ -28,9 +29,15 @@ STANDARD = {
     "warnings",
 }
 ARRAYS = {"numpy", "scipy", "torch"}
-GROUND = {"skib.exceptions", "skib._numerics", "skib._validation"}
+GROUND = {
+    "skib._numerics",
+    "skib._validation",
+    "skib._version",
+    "skib.exceptions",
+}
 LOOKS_DOWN_ON = {
     "exceptions.py": set(),
+    "_version.py": set(),
     "_numerics": STANDARD | ARRAYS | {"numba", "skib.exceptions"},
     "_validation.py": STANDARD
     | ARRAYS
@@ -53,6 +60,7 @@ LOOKS_DOWN_ON = {
         "tqdm",
     },
     "__init__.py": {
+        "skib._version",
         "skib.datasets",
         "skib.inspection",
         "skib.metrics",

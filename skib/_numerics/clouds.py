@@ -7,7 +7,8 @@ distances that matter however far the data lie from zero or from each other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ from skib._numerics.geometry import boxes, spatial_order
 # A leaf is tested against a tile of queries as one: many enough centres to make the
 # test cheap, few enough to keep the leaf's box small.
 CENTERS_PER_LEAF = 64
+
+# Neighbouring groups are brought together down to runs of this many.
+RUN = 32
 
 # Distances of a few noise widths keep four digits in float32 within this radius.
 SINGLE_UP_TO_RADIUS = 500.0
@@ -71,7 +75,7 @@ class Clouds:
         low, mean, high = _group_summaries(centers)
         origin = mean.mean(0)
         groups_per_leaf = max(1, CENTERS_PER_LEAF // n_draws)
-        order = spatial_order(mean, groups_per_leaf)
+        order = spatial_order(mean, groups_per_leaf * -(-RUN // groups_per_leaf))
         rank = torch.empty_like(order)
         rank[order] = torch.arange(n_groups, device=order.device)
         low = boxes((low[order] - origin) / noise_std, groups_per_leaf)[0]
@@ -152,13 +156,15 @@ class Queries:
 
     def part(self, start: int, stop: int) -> Queries:
         """Return a run of the queries."""
-        return replace(
-            self,
-            points=self.points[start:stop],
-            reference=self.reference[start:stop],
-            own=self.own[start:stop],
-            order=self.order[start:stop],
+        rows = slice(start, stop)
+        return Queries(
+            self.points[rows], self.reference[rows], self.own[rows], self.order[rows]
         )
+
+    def parts(self, size: int) -> Iterator[Queries]:
+        """Yield runs of this many queries, the last one shorter."""
+        for start in range(0, len(self.points), size):
+            yield self.part(start, start + size)
 
 
 def _chunk(centers: Tensor) -> int:

@@ -15,16 +15,31 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from skib._numerics.clouds import Clouds, Queries
 from skib._numerics.geometry import spatial_order
-from skib._numerics.torch_tiles import QUERIES_PER_TILE, log_density_tile, tile_sums
+from skib._numerics.torch_tiles import QUERIES_PER_TILE, TorchTiles, log_density_tile
+from skib._numerics.truncation import kept_leaves
+
+if TYPE_CHECKING:
+    from skib._numerics.numba_tiles import NumbaTiles
 
 # Up to this many centres float64 costs little, and closed forms hold to 1e-10.
 DOUBLE_UP_TO_CENTERS = 4096
+
+# With fewer pairs torch is done before a compiled kernel is loaded.
+COMPILED_FROM_PAIRS = 1 << 26
+
+# Tests of a tile against a leaf made at a time.
+TESTS_PER_PART = 1 << 20
+
+# Error of the log of a sum by rounding: see the radius limits of the engines.
+ROUNDING = {torch.float32: 5e-4, torch.float64: 1e-9}
 
 
 @dataclass(frozen=True)
@@ -38,8 +53,8 @@ class KernelSums:
     others : Tensor of shape (n_queries, n_blocks, n_columns), float64
         Weighted sum over the draws of every other group.
     error_bound : float
-        No sum differs from the exact one by more than this times ``own`` because
-        of centres left out.
+        Largest error of the log-density ``log(own * own weight + others)`` at any
+        query: centres left out, and rounding.
     kept_fraction : float
         Share of the (query, centre) pairs that were evaluated.
     """
@@ -59,6 +74,9 @@ def kernel_sums(
     noise_std: float,
     *,
     n_blocks: int = 1,
+    engine: str = "auto",
+    tolerance: float = 1e-6,
+    n_threads: int | None = None,
 ) -> KernelSums:
     """Sum the kernels of all centres at each query, by block of draws.
 
@@ -67,7 +85,7 @@ def kernel_sums(
     centers : Tensor of shape (n_groups, n_draws, n_features)
         Clouds of centres, one group per input.
     weights : Tensor of shape (n_groups, n_columns)
-        Weight of each group in each of the weighted sums.
+        Weight of each group in each of the weighted sums, not negative.
     groups, draws : integer Tensors of shape (n_queries,)
         Which centre each query was made from.
     noise : Tensor of shape (n_queries, n_features)
@@ -77,24 +95,43 @@ def kernel_sums(
     n_blocks : int, default=1
         The draws are cut into this many runs of nearly equal length
         (`block_bounds`), summed apart.
+    engine : {"auto", "numba", "torch"}, default="auto"
+        Compiled loops (CPU only) or torch operations. "auto" compiles when numba is
+        installed and the work repays it.
+    tolerance : float, default=1e-6
+        Centres that change the density at no query by more than this fraction are
+        left out. 0 sums over all.
+    n_threads : int, default=None
+        CPU threads; None means as many as torch uses.
 
     Returns
     -------
     KernelSums
     """
     dtype = _working_dtype(centers)
+    tiles_of = _choose_engine(engine, centers, n_queries=len(groups))
+    tile = tiles_of.queries_per_tile
     clouds = Clouds.sorted_in_space(centers, weights, noise_std, dtype)
     queries = Queries.around_own_centers(
-        clouds, centers, groups, draws, noise, tile=QUERIES_PER_TILE
+        clouds, centers, groups, draws, noise, tile=tile
     )
     bounds = block_bounds(centers.shape[1], n_blocks)
-    leaves = torch.arange(clouds.n_leaves, device=centers.device)
+    tiles = tiles_of(clouds, bounds, n_threads or torch.get_num_threads())
     own = queries.points.new_empty(len(groups), n_blocks)
     others = queries.points.new_empty(len(groups), n_blocks, weights.shape[1])
-    for start in range(0, len(groups), QUERIES_PER_TILE):
-        tile = queries.part(start, start + QUERIES_PER_TILE)
-        own[tile.order], others[tile.order] = tile_sums(clouds, tile, leaves, bounds)
-    return KernelSums(own, others, error_bound=0.0, kept_fraction=1.0)
+    left_out, n_kept = 0.0, 0
+    for part in queries.parts(_queries_per_part(clouds.n_leaves, tile)):
+        kept = kept_leaves(clouds, part, tile, tolerance)
+        own[part.order], others[part.order] = tiles.sums(part, kept.leaves)
+        left_out = max(left_out, kept.error_bound)
+        n_kept += int(kept.leaves.sum())
+    n_tiles = -(-len(groups) // tile)
+    return KernelSums(
+        own,
+        others,
+        error_bound=left_out + ROUNDING[clouds.offsets.dtype],
+        kept_fraction=n_kept / (n_tiles * clouds.n_leaves),
+    )
 
 
 def mixture_log_density(
@@ -142,3 +179,25 @@ def _working_dtype(centers: Tensor) -> torch.dtype:
     n_groups, n_draws, _ = centers.shape
     small = n_groups * n_draws <= DOUBLE_UP_TO_CENTERS
     return torch.float64 if small else torch.float32
+
+
+def _choose_engine(
+    engine: str, centers: Tensor, n_queries: int
+) -> type[TorchTiles] | type[NumbaTiles]:
+    if engine == "auto":
+        n_centers = len(centers) * centers.shape[1]
+        repays = n_centers > DOUBLE_UP_TO_CENTERS or (
+            n_centers * n_queries > COMPILED_FROM_PAIRS
+        )
+        possible = centers.device.type == "cpu" and find_spec("numba") is not None
+        engine = "numba" if possible and repays else "torch"
+    if engine == "torch":
+        return TorchTiles
+    # Imported here: numba is an extra.
+    from skib._numerics.numba_tiles import NumbaTiles
+
+    return NumbaTiles
+
+
+def _queries_per_part(n_leaves: int, tile: int) -> int:
+    return tile * max(1, TESTS_PER_PART // n_leaves)

@@ -7,7 +7,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import joblib
@@ -19,6 +18,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_memory
 
 from skib._validation import check_noise_std, draw_seeds, group_equal_rows
+from skib._version import __version__
 from skib.exceptions import SaturationWarning
 from skib.inspection._flow_result import InformationFlow
 from skib.inspection._progress import progress
@@ -135,7 +135,7 @@ def information_flow(
         input_entropy=inputs.input_entropy,
         label_entropy=inputs.label_entropy,
         provenance={
-            "skib": version("skib"),
+            "skib": __version__,
             "estimator": repr(estimators[layers[0]]),
             "n_draws": None if isinstance(estimator, BinnedMIEstimator) else n_draws,
             "noise_std": list(recording.noise_std),

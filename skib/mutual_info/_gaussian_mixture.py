@@ -8,6 +8,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -288,13 +289,17 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         """Sample until the wanted error, or the allowed work, is reached."""
         n_inputs, n_draws, _ = law.centers.shape
         generator = self._generator()
+        n_threads = effective_n_jobs(self.n_jobs)
         means = StratifiedMean(law.input_weights, None if law.one_center else n_draws)
         wanted = self._first_n_mc(n_inputs)
         per_round = max(1, SAMPLES_PER_ROUND // n_inputs)
         while means.n_samples < wanted:
             n_mc = min(wanted - means.n_samples, per_round)
             samples = draw_samples(law, n_mc, self.noise_std, generator)
-            means.add(information_terms(law, samples, self.noise_std), n_mc)
+            terms = information_terms(
+                law, samples, self.noise_std, n_threads=n_threads
+            )
+            means.add(terms, n_mc)
             if means.n_samples == wanted and self.tol is not None:
                 wanted = self._wanted_n_mc(means, n_inputs)
         return means

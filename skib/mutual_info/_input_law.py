@@ -122,7 +122,7 @@ def check_activations(
         _check_shape(X.shape)
         _check_n_features(estimator, X.shape[-1], reset=reset)
     # A copy: arrays may be read-only or reversed, which tensors cannot be.
-    return torch.tensor(X, device=device)
+    return torch.from_numpy(X.copy()).to(device)
 
 
 def _check_tensor(estimator: Any, X: Tensor, *, reset: bool) -> Tensor:

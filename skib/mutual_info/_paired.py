@@ -86,7 +86,7 @@ def noise_entropy(n_units: int, noise_std: float) -> float:
 
 
 def information_terms(
-    law: InputLaw, samples: Samples, noise_std: float
+    law: InputLaw, samples: Samples, noise_std: float, *, n_threads: int = 1
 ) -> dict[str, Tensor]:
     """Evaluate at each sample the terms whose means are the information quantities.
 
@@ -95,6 +95,7 @@ def information_terms(
     law : InputLaw
     samples : Samples
     noise_std : float
+    n_threads : int, default=1
 
     Returns
     -------
@@ -104,8 +105,16 @@ def information_terms(
         whatever the number of draws.
     """
     n_blocks = 1 if law.one_center else N_BLOCKS
-    where = (samples.groups, samples.draws, samples.noise)
-    sums = kernel_sums(law.centers, law.joint, *where, noise_std, n_blocks=n_blocks)
+    sums = kernel_sums(
+        law.centers,
+        law.joint,
+        samples.groups,
+        samples.draws,
+        samples.noise,
+        noise_std,
+        n_blocks=n_blocks,
+        n_threads=n_threads,
+    )
     if law.one_center:
         values = _surrogate_terms(sums.own[:, 0], sums.others[:, 0], law, samples)
         low = high = values[:, 0]

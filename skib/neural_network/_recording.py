@@ -223,6 +223,58 @@ class Recording:
             random_state=random_state,
         )
 
+    def transform(self, X, *, epoch, layer=-1):
+        """Activations of one layer of the network without noise.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+            Inputs of the network; a tensor may live on any device.
+        epoch : int
+            A recorded epoch.
+        layer : int, default=-1
+            Hidden layer, counted from 1; -1 is the last, -2 the one before.
+
+        Returns
+        -------
+        activations : ndarray or Tensor of shape (n_inputs, n_units)
+            A tensor on the device of X when X is one.
+        """
+        at = self._position(epoch)
+        silent = (0.0,) * self.n_layers
+        return network_activations(
+            X,
+            self.coefs[at],
+            self.intercepts[at],
+            self.activation,
+            silent,
+            layer=layer,
+            random_state=0,
+        )
+
+    def at(self, epoch):
+        """Recording of one epoch alone, small enough to hand to another process.
+
+        Parameters
+        ----------
+        epoch : int
+            A recorded epoch.
+
+        Returns
+        -------
+        recording : Recording
+        """
+        at = self._position(epoch)
+        return Recording(
+            [epoch],
+            [self.coefs[at]],
+            [self.intercepts[at]],
+            activation=self.activation,
+            noise_std=self.noise_std,
+            output=self.output,
+            classes=self.classes,
+        )
+
     def predict_proba(self, X, *, epoch):
         """Class probabilities at a recorded epoch, without noise.
 
