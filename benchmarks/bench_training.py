@@ -9,6 +9,7 @@ machine: read the ratios.
 
 import time
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ def noisy_torch_loop(X, y, hidden, *, n_epochs, batch_size, noise_std):
 
     sizes = [X.shape[1], *hidden]
     layers = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         layers += [torch.nn.Linear(n_in, n_out), torch.nn.Tanh(), WithNoise()]
     n_classes = int(y.max()) + 1
     network = torch.nn.Sequential(*layers, torch.nn.Linear(sizes[-1], n_classes))

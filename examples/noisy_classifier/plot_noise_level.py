@@ -42,6 +42,7 @@ pipeline = make_pipeline(MinMaxScaler(), classifier)
 
 
 def information(fitted, X, y):
+    """Estimate I(X;T) of the last hidden layer, in nats."""
     scaler, network = fitted[0], fitted[-1]
     activations = network.activations(
         scaler.transform(X), layer=-1, n_draws=16, random_state=0

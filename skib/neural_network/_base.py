@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skib.neural_network._callbacks import CallbackSupportMixin, with_callbacks
 from skib.neural_network._checks import check_layer, check_layer_noise
 from skib.neural_network._evaluation import (
+    as_numpy,
     network_activations,
     predict_outputs,
     sample_outputs,
@@ -202,11 +203,11 @@ class BaseNoisyMLP(
             )
         goes_on = incremental or self.warm_start
         is_first = not (goes_on and hasattr(self, "coefs_"))
-        X, y = self._validate_pair(_as_numpy(X), _as_numpy(y), is_first)
+        X, y = self._validate_pair(as_numpy(X), as_numpy(y), is_first)
         if is_first:
             self._learn_outputs(y, classes)
         targets = self._make_targets(y, incremental)
-        sample_weight = check_sample_weight(_as_numpy(sample_weight), X)
+        sample_weight = check_sample_weight(as_numpy(sample_weight), X)
         if is_first:
             self._random_state = check_random_state(self.random_state)
             self._initialize(X.shape[1], targets.shape[1])
@@ -246,7 +247,7 @@ class BaseNoisyMLP(
     def _check_inputs(self, X, *, keep_tensors=False):
         if keep_tensors and isinstance(X, torch.Tensor):
             return X
-        return validate_data(self, _as_numpy(X), dtype=self.dtype, reset=False)
+        return validate_data(self, as_numpy(X), dtype=self.dtype, reset=False)
 
     def _predict_outputs(self, X):
         check_is_fitted(self)
@@ -296,9 +297,3 @@ def _draw_layer(n_in, n_out, random, dtype):
     bound = 1 / np.sqrt(n_in)
     coef = random.uniform(-bound, bound, (n_in, n_out))
     return coef.astype(dtype), random.uniform(-bound, bound, n_out).astype(dtype)
-
-
-def _as_numpy(array):
-    if isinstance(array, torch.Tensor):
-        return array.detach().cpu().numpy()
-    return array

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -457,6 +458,16 @@ def test_model_selection_tools_take_it():
     )
     assert len(sizes) == 2
     assert test[-1].mean() > 0.8
+
+
+def test_workers_in_threads_give_the_same_scores():
+    model = make_classifier(noise_std=0.2)
+    n_threads = torch.get_num_threads()
+    serial = cross_val_score(model, X, y, cv=4)
+    with parallel_config(backend="threading"):
+        threaded = cross_val_score(model, X, y, cv=4, n_jobs=2)
+    np.testing.assert_array_equal(serial, threaded)
+    assert torch.get_num_threads() == n_threads
 
 
 # -- the regressor ----------------------------------------------------------------
