@@ -28,7 +28,7 @@ from skib.neural_network._parameters import (
     check_sample_weight,
     hidden_sizes,
 )
-from skib.neural_network._progress import start_books
+from skib.neural_network._progress import match_books, start_books
 from skib.neural_network._run import Data
 
 __all__ = ["BaseNoisyMLP", "is_stochastic"]
@@ -212,6 +212,7 @@ class BaseNoisyMLP(
             self._random_state = check_random_state(self.random_state)
             self._initialize(X.shape[1], targets.shape[1])
         self._check_architecture()
+        match_books(self)
         self.n_iter_ = 0
         if sample_weight is not None and (sample_weight == 0).any():
             used = sample_weight > 0

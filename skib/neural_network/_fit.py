@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from skib.neural_network._build import make_optimizer, make_stack, make_trainer
+from skib.neural_network._progress import stops_early
 from skib.neural_network._run import Run
 from skib.neural_network._threads import threads_for
 
@@ -92,14 +93,13 @@ class _Session:
 
         def end_iteration(intermediate_result):
             stack.flat.copy_(torch.from_numpy(intermediate_result.x))
-            run.end_epoch(float(intermediate_result.fun), batch.inputs.shape[-1])
+            run.begin_epoch()
+            run.end_epoch(float(intermediate_result.fun), batch.n_samples)
             if run.stop_asked:
                 raise StopIteration
-            run.begin_epoch()
 
         first = self.estimators[0]
         with _interruptible(), torch.no_grad():
-            run.begin_epoch()
             result = minimize(
                 loss_and_gradient,
                 stack.flat.double().cpu().numpy(),
@@ -113,7 +113,7 @@ class _Session:
                 },
             )
             stack.flat.copy_(torch.from_numpy(result.x))
-            run.is_done = result.status == 0
+            run.is_done = run.stop_asked or result.status == 0
         self._finish()
 
     def _finish(self):
@@ -127,7 +127,7 @@ class _Session:
 def _split(estimator, data):
     """Rows to train on, and rows held out to stop early (None for none)."""
     rows = np.arange(len(data.X))
-    if not estimator.early_stopping:
+    if not stops_early(estimator):
         return rows, None
     train, held_out = train_test_split(
         rows,

@@ -257,7 +257,7 @@ class Recording:
         )
 
     def at(self, epoch):
-        """Recording of one epoch alone, small enough to hand to another process.
+        """Return the recording of one epoch alone, small enough for another process.
 
         Parameters
         ----------

@@ -74,6 +74,9 @@ def test_partial_fit_and_lbfgs_report_too():
     notebook = Notebook(stop_after=4)
     model = make_classifier(solver="lbfgs", noise_std=0, max_iter=50)
     assert model.set_callbacks(notebook).fit(X, y).n_iter_ == 4
+    notebook = Notebook()
+    model.set_params(max_iter=5).set_callbacks(notebook).fit(X, y)
+    assert notebook.calls.count("end epoch") == 5
 
 
 def test_the_scoring_monitor_logs_each_epoch():

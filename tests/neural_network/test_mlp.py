@@ -165,6 +165,26 @@ def test_early_stopping_restores_the_best_weights():
     np.testing.assert_array_equal(model.coefs_[0], model.recording_.coefs[at][0])
 
 
+def test_early_stopping_may_change_between_warm_starts():
+    model = make_classifier(warm_start=True, max_iter=3).fit(X, y)
+    model.set_params(early_stopping=True).fit(X, y)
+    assert len(model.validation_scores_) == 3
+    model.set_params(early_stopping=False).fit(X, y)
+    assert model.validation_scores_ is None
+    assert len(model.loss_curve_) == 9
+
+
+def test_lbfgs_stops_by_its_own_rule():
+    """Patience and held-out samples are for the other solvers."""
+    options = {"solver": "lbfgs", "noise_std": 0, "max_iter": 40, "dtype": "float64"}
+    plain = make_classifier(**options).fit(X, y)
+    patience = {"n_iter_no_change": 1, "early_stopping": True}
+    with pytest.warns(ConvergenceWarning):
+        impatient = make_classifier(**options, **patience).fit(X, y)
+    assert impatient.n_iter_ == plain.n_iter_ == 40
+    np.testing.assert_array_equal(weights_of(impatient), weights_of(plain))
+
+
 def test_early_stopping_needs_something_to_validate_on():
     with pytest.raises(ValueError, match="validation_fraction"):
         make_classifier(early_stopping=True, validation_fraction=0.01).fit(
