@@ -29,7 +29,7 @@ classifier = NoisyMLPClassifier(
     "tanh",
     learning_rate_init=0.005,
     batch_size=64,
-    max_iter=40,
+    max_iter=30,
     n_iter_no_change=np.inf,
     random_state=0,
 )
@@ -76,7 +76,7 @@ for at, noise_std in enumerate(noise_levels):
 
 # %%
 # Bars are standard deviations over folds. The upper limit of I(X;T) is the entropy
-# of the held-out images, the lower line what telling ten classes apart takes.
+# of the held-out images; telling ten classes apart takes the lower line.
 
 figure, (top, bottom) = plt.subplots(2, sharex=True, layout="constrained")
 best = search.best_params_["noisymlpclassifier__noise_std"]
@@ -84,8 +84,9 @@ for ax, name, color in [(top, "accuracy", "C0"), (bottom, "information", "C1")]:
     mean, spread = (results[f"{kind}_test_{name}"] for kind in ("mean", "std"))
     ax.errorbar(noise_levels, mean, spread, marker="o", capsize=3, color=color)
     ax.axvline(best, color="0.7", zorder=0)
-bottom.axhline(np.log(len(X) / 3), color="0.5", linestyle="--")
-bottom.axhline(np.log(10), color="0.5", linestyle=":")
+bottom.axhline(np.log(len(X) / 3), color="0.5", ls="--", label="H(X), held out")
+bottom.axhline(np.log(10), color="0.5", ls=":", label="ln 10, ten classes")
+bottom.legend()
 top.set(ylabel="accuracy, held out", title=f"Best accuracy at noise_std = {best}")
 bottom.set(xscale="log", xlabel="noise_std", ylabel="I(X;T), nats", ylim=(0, None))
 plt.show()
