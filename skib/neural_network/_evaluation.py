@@ -12,7 +12,14 @@ from skib._validation import draw_seeds
 from skib.neural_network._checks import check_layer
 from skib.neural_network._forward import layer_activations, network_outputs
 
-__all__ = ["network_activations", "predict_outputs", "sample_outputs"]
+__all__ = ["as_numpy", "network_activations", "predict_outputs", "sample_outputs"]
+
+
+def as_numpy(array):
+    """Return a tensor of any device as numpy array, anything else as it is."""
+    if isinstance(array, torch.Tensor):
+        return array.detach().cpu().numpy()
+    return array
 
 
 def network_activations(

@@ -6,7 +6,7 @@ import numpy as np
 
 from skib.neural_network._recording import Recording
 
-__all__ = ["Progress", "Recorder"]
+__all__ = ["Progress", "Recorder", "match_books", "start_books", "stops_early"]
 
 
 class Recorder:
@@ -81,7 +81,8 @@ class Progress:
             self._compare_loss(loss)
         else:
             self._compare_score(self.score())
-        if books._no_improvement_count <= books.n_iter_no_change:
+        is_patient = books._no_improvement_count <= books.n_iter_no_change
+        if is_patient or books.solver == "lbfgs":
             return False
         return self._is_over()
 
@@ -124,12 +125,27 @@ class Progress:
             print(message)
 
 
+def stops_early(estimator):
+    """Tell whether held-out samples decide when to stop; L-BFGS decides itself."""
+    return estimator.early_stopping and estimator.solver != "lbfgs"
+
+
 def start_books(estimator):
     """Reset the attributes that ``Progress`` writes."""
     estimator.t_ = 0
     estimator.loss_curve_ = []
+    _start_comparing(estimator)
+
+
+def match_books(estimator):
+    """Compare anew where ``early_stopping`` has changed since the call before."""
+    if stops_early(estimator) != (estimator.best_loss_ is None):
+        _start_comparing(estimator)
+
+
+def _start_comparing(estimator):
+    early = stops_early(estimator)
     estimator._no_improvement_count = 0
-    early = estimator.early_stopping
     estimator.best_loss_ = None if early else np.inf
     estimator.validation_scores_ = [] if early else None
     estimator.best_validation_score_ = -np.inf if early else None

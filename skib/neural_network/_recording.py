@@ -10,7 +10,11 @@ import numpy as np
 
 from skib.neural_network._activations import ACTIVATIONS
 from skib.neural_network._checks import check_layer_noise, check_option
-from skib.neural_network._evaluation import network_activations, predict_outputs
+from skib.neural_network._evaluation import (
+    as_numpy,
+    network_activations,
+    predict_outputs,
+)
 from skib.neural_network._forward import OUTPUTS
 
 __all__ = ["Recording"]
@@ -253,7 +257,7 @@ class Recording:
         )
 
     def at(self, epoch):
-        """Recording of one epoch alone, small enough to hand to another process.
+        """Return the recording of one epoch alone, small enough for another process.
 
         Parameters
         ----------
@@ -311,10 +315,10 @@ class Recording:
         -------
         predictions : ndarray of shape (n_inputs,), or of the shape of the outputs
         """
-        outputs = self._outputs(X, epoch)
+        outputs = as_numpy(self._outputs(X, epoch))
         if self.output == "identity":
             return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-        best = np.asarray(outputs.argmax(1))
+        best = outputs.argmax(axis=1)
         return best if self.classes is None else self.classes[best]
 
     def save(self, path):

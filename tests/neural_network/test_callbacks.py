@@ -1,5 +1,8 @@
 """scikit-learn's callback protocol, where the installed version has it."""
 
+import importlib.util
+import sys
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -71,6 +74,9 @@ def test_partial_fit_and_lbfgs_report_too():
     notebook = Notebook(stop_after=4)
     model = make_classifier(solver="lbfgs", noise_std=0, max_iter=50)
     assert model.set_callbacks(notebook).fit(X, y).n_iter_ == 4
+    notebook = Notebook()
+    model.set_params(max_iter=5).set_callbacks(notebook).fit(X, y)
+    assert notebook.calls.count("end epoch") == 5
 
 
 def test_the_scoring_monitor_logs_each_epoch():
@@ -91,3 +97,18 @@ def test_a_monitor_follows_the_classifier_through_a_search():
     GridSearchCV(model, {"noise_std": [0.0, 0.1]}, cv=2).fit(X, y)
     names = [row["task_name"] for row in monitor.get_logs().data]
     assert names.count("epoch") == 6 * (2 * 2 + 1)
+
+
+def test_without_callbacks_in_scikit_learn_all_else_works(monkeypatch):
+    """Versions before 1.9 have no such module."""
+    monkeypatch.setitem(sys.modules, "sklearn.callback", None)
+    path = importlib.util.find_spec("skib.neural_network._callbacks").origin
+    spec = importlib.util.spec_from_file_location("callbacks_of_old", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    silent = module.FitCallbacks(make_classifier(), 3, X, y, None)
+    silent.begin_epoch()
+    assert silent.end_epoch(dict) is False
+    assert silent.end_fit(dict) is None
+    assert module.with_callbacks(make_classifier) is make_classifier
+    assert vars(module.CallbackSupportMixin).get("set_callbacks") is None

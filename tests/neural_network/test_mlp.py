@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -17,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skib.datasets import make_szt
+from skib.mutual_info import GaussianMixtureMIEstimator
 from skib.neural_network import NoisyMLPClassifier, NoisyMLPRegressor
 
 X, y = load_iris(return_X_y=True)
@@ -129,6 +131,14 @@ def test_verbose_prints_each_epoch(capsys):
     assert [line.split(",")[0] for line in lines] == ["Iteration 1", "Iteration 2"]
 
 
+def test_verbose_predicts_the_bytes_of_the_recording(capsys):
+    model = make_classifier(max_iter=2, verbose=True, record_epochs="log").fit(X, y)
+    first = capsys.readouterr().out.splitlines()[0]
+    predicted = float(first.split("each, ")[1].split()[0])
+    assert first.startswith("Recording 3 epochs")
+    assert predicted == pytest.approx(model.recording_.nbytes / 1e6, rel=0.01)
+
+
 # -- stopping ---------------------------------------------------------------------
 
 
@@ -153,6 +163,26 @@ def test_early_stopping_restores_the_best_weights():
     assert model.best_validation_score_ == max(model.validation_scores_)
     at = model.recording_.epochs.tolist().index(best)
     np.testing.assert_array_equal(model.coefs_[0], model.recording_.coefs[at][0])
+
+
+def test_early_stopping_may_change_between_warm_starts():
+    model = make_classifier(warm_start=True, max_iter=3).fit(X, y)
+    model.set_params(early_stopping=True).fit(X, y)
+    assert len(model.validation_scores_) == 3
+    model.set_params(early_stopping=False).fit(X, y)
+    assert model.validation_scores_ is None
+    assert len(model.loss_curve_) == 9
+
+
+def test_lbfgs_stops_by_its_own_rule():
+    """Patience and held-out samples are for the other solvers."""
+    options = {"solver": "lbfgs", "noise_std": 0, "max_iter": 40, "dtype": "float64"}
+    plain = make_classifier(**options).fit(X, y)
+    patience = {"n_iter_no_change": 1, "early_stopping": True}
+    with pytest.warns(ConvergenceWarning):
+        impatient = make_classifier(**options, **patience).fit(X, y)
+    assert impatient.n_iter_ == plain.n_iter_ == 40
+    np.testing.assert_array_equal(weights_of(impatient), weights_of(plain))
 
 
 def test_early_stopping_needs_something_to_validate_on():
@@ -250,6 +280,11 @@ def test_partial_fit_knows_classes_that_come_later():
 def test_classes_and_layers_stay_the_same(call, message):
     with pytest.raises(ValueError, match=message):
         call(make_classifier())
+
+
+def test_partial_fit_leaves_stopping_to_the_caller():
+    with pytest.raises(ValueError, match="does not support early_stopping=True"):
+        make_classifier(early_stopping=True).partial_fit(X, y, classes=[0, 1, 2])
 
 
 def test_partial_fit_is_missing_for_lbfgs():
@@ -373,6 +408,8 @@ def test_a_gpu_trains_as_the_cpu_does():
         ({"hidden_layer_sizes": (2.5,)}, "one or more integers >= 1"),
         ({"max_iter": 0}, "max_iter == 0, must be >= 1"),
         ({"alpha": np.inf}, "alpha must be finite"),
+        ({"tol": np.nan}, "tol must be finite"),
+        ({"n_iter_no_change": 0}, "n_iter_no_change == 0, must be >= 1"),
         ({"batch_size": 0}, "batch_size == 0, must be >= 1"),
         ({"orthonormality": -1}, "orthonormality == -1, must be >= 0"),
         ({"solver": "lbfgs"}, "needs a loss without noise"),
@@ -417,6 +454,18 @@ def test_grid_search_over_the_noise():
     assert search.best_score_ > 0.9
 
 
+def test_a_pipeline_may_end_in_an_estimator_of_information():
+    """The first hidden layer as transformer: nothing noisy comes before it."""
+    network = make_classifier(hidden_layer_sizes=(3,), noise_std=0.1)
+    estimator = GaussianMixtureMIEstimator(0.1, random_state=0)
+    pipeline = make_pipeline(StandardScaler(), network, estimator).fit(X, y)
+    S = pipeline[:-1].transform(X)
+    alone = GaussianMixtureMIEstimator(0.1, random_state=0).fit(S, y)
+    assert pipeline[-1].mutual_info_ == alone.mutual_info_
+    assert pipeline.score(X) == pytest.approx(alone.mutual_info_, abs=0.1)
+    assert 1 < alone.mutual_info_ < np.log(len(X))
+
+
 def test_model_selection_tools_take_it():
     model = make_classifier()
     assert cross_val_score(model, X, y, cv=3).min() > 0.8
@@ -429,6 +478,16 @@ def test_model_selection_tools_take_it():
     )
     assert len(sizes) == 2
     assert test[-1].mean() > 0.8
+
+
+def test_workers_in_threads_give_the_same_scores():
+    model = make_classifier(noise_std=0.2)
+    n_threads = torch.get_num_threads()
+    serial = cross_val_score(model, X, y, cv=4)
+    with parallel_config(backend="threading"):
+        threaded = cross_val_score(model, X, y, cv=4, n_jobs=2)
+    np.testing.assert_array_equal(serial, threaded)
+    assert torch.get_num_threads() == n_threads
 
 
 # -- the regressor ----------------------------------------------------------------

@@ -21,11 +21,18 @@ VARIANTS = [
     {},
     {"solver": "sgd", "learning_rate": "invscaling"},
     {"noise": "dropout", "noise_std": 0.5, "orthonormality": 0.01},
+    {
+        "solver": "sgd",
+        "learning_rate": "invscaling",
+        "n_iter_no_change": 2,
+        "tol": 0.02,
+    },
     {"early_stopping": True, "n_iter_no_change": 2, "tol": 0.01, "max_iter": 40},
     {"alpha": 0.5, "shuffle": False},
 ]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_together_each_seed_ends_as_it_does_alone(variant, weighted):
@@ -49,6 +56,13 @@ def test_the_estimator_given_is_left_alone():
     assert not hasattr(model, "coefs_")
     assert [each.random_state for each in clones] == [0, 1]
     assert not np.array_equal(clones[0].coefs_[0], clones[1].coefs_[0])
+
+
+def test_each_can_be_trained_further():
+    first, second = fit_seeds(NoisyMLPClassifier(**OPTIONS), X, y, random_states=2)
+    first.partial_fit(X, y)
+    assert len(first.loss_curve_) == 13
+    assert len(second.loss_curve_) == 12
 
 
 def test_regressors_too():

@@ -1,0 +1,123 @@
+"""Training speed as ratios within one run.
+
+    python benchmarks/bench_training.py
+
+Contenders take turns in one process on one torch thread; the figures are CPU
+seconds, the smallest of the repeats. Wall times and single figures depend on the
+machine: read the ratios.
+"""
+
+import time
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
+
+from skib.datasets import make_szt
+from skib.neural_network import NoisyMLPClassifier, fit_seeds
+
+N_REPEATS = 3
+RECIPE = {
+    "activation": "tanh",
+    "alpha": 0.0,
+    "batch_size": 256,
+    "learning_rate_init": 4e-4,
+    "n_iter_no_change": np.inf,
+}
+TINY = (10, 7, 5, 4, 3)
+WIDE = (512, 256)
+
+
+def noisy_torch_loop(X, y, hidden, *, n_epochs, batch_size, noise_std):
+    """Train as a short script would: nn.Module, autograd, Adam, no DataLoader."""
+
+    class WithNoise(torch.nn.Module):
+        def forward(self, values):
+            return values + noise_std * torch.randn_like(values)
+
+    sizes = [X.shape[1], *hidden]
+    layers = []
+    for n_in, n_out in pairwise(sizes):
+        layers += [torch.nn.Linear(n_in, n_out), torch.nn.Tanh(), WithNoise()]
+    n_classes = int(y.max()) + 1
+    network = torch.nn.Sequential(*layers, torch.nn.Linear(sizes[-1], n_classes))
+    optimizer = torch.optim.Adam(network.parameters(), lr=RECIPE["learning_rate_init"])
+    X, y = torch.tensor(X, dtype=torch.float32), torch.tensor(y)
+    for _ in range(n_epochs):
+        for rows in torch.randperm(len(X)).split(batch_size):
+            loss = torch.nn.functional.cross_entropy(network(X[rows]), y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def tiny_contenders(n_epochs=40):
+    X, y = make_szt()
+    X, y = X[:3277], y[:3277]
+    recipe = {**RECIPE, "max_iter": n_epochs}
+    noisy = NoisyMLPClassifier(TINY, noise_std=0.005, **recipe)
+    quiet = NoisyMLPClassifier(TINY, noise_std=0, **recipe)
+    reference = MLPClassifier(TINY, random_state=0, **recipe)
+    options = {"n_epochs": n_epochs, "batch_size": 256, "noise_std": 0.005}
+    return {
+        "MLPClassifier, no noise": lambda: reference.fit(X, y),
+        "plain torch loop, noise": lambda: noisy_torch_loop(X, y, TINY, **options),
+        "skib, no noise": lambda: quiet.fit(X, y),
+        "skib, noise": lambda: noisy.fit(X, y),
+        "skib, no noise, 8 seeds": lambda: fit_seeds(quiet, X, y, random_states=8),
+        "skib, noise, 8 seeds": lambda: fit_seeds(noisy, X, y, random_states=8),
+    }
+
+
+def wide_contenders(n_epochs=2):
+    random = np.random.RandomState(0)
+    X, y = random.uniform(size=(2560, 784)), random.randint(10, size=2560)
+    recipe = {**RECIPE, "batch_size": 128, "max_iter": n_epochs}
+    noisy = NoisyMLPClassifier(WIDE, noise_std=0.05, **recipe)
+    reference = MLPClassifier(WIDE, random_state=0, **recipe)
+    options = {"n_epochs": n_epochs, "batch_size": 128, "noise_std": 0.05}
+    return {
+        "MLPClassifier, no noise": lambda: reference.fit(X.astype(np.float32), y),
+        "plain torch loop, noise": lambda: noisy_torch_loop(X, y, WIDE, **options),
+        "skib, noise": lambda: noisy.fit(X, y),
+    }
+
+
+def cpu_seconds(contenders):
+    """Smallest CPU time of each contender, taking turns."""
+    seconds = {name: [] for name in contenders}
+    for _ in range(N_REPEATS):
+        for name, run in contenders.items():
+            start = time.process_time()
+            run()
+            seconds[name].append(time.process_time() - start)
+    return {name: min(times) for name, times in seconds.items()}
+
+
+def report(title, seconds):
+    print(f"\n{title}\n{'contender':28}{'CPU s per seed':>16}{'times faster':>14}")
+    reference = seconds["MLPClassifier, no noise"]
+    for name, each in seconds.items():
+        per_seed = each / 8 if "8 seeds" in name else each
+        print(f"{name:28}{per_seed:16.3f}{reference / per_seed:14.2f}")
+
+
+def main():
+    torch.set_num_threads(1)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        tiny = cpu_seconds(tiny_contenders())
+        report("12-10-7-5-4-3-2, 3277 samples, batch 256, 40 epochs", tiny)
+        for kind in ("noise", "no noise"):
+            gain = 8 * tiny[f"skib, {kind}"] / tiny[f"skib, {kind}, 8 seeds"]
+            print(f"eight seeds together, {kind}: {gain:.2f} times cheaper per seed")
+        wide = cpu_seconds(wide_contenders())
+        report("784-512-256-10, 2560 samples, batch 128, 2 epochs", wide)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""One network in training: what happens before, after and between its epochs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skib.neural_network._callbacks import FitCallbacks
+from skib.neural_network._checks import check_layer_noise
+from skib.neural_network._progress import Progress, Recorder
+from skib.neural_network._schedule import make_schedule
+
+__all__ = ["Data", "Run"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What estimators are fitted to, checked.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Inputs.
+    targets : ndarray of shape (n_samples, n_outputs)
+        One-hot labels, or the values to regress on.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Labels or values as ``score`` takes them.
+    sample_weight : ndarray of shape (n_samples,) or None
+        All positive.
+    """
+
+    X: np.ndarray
+    targets: np.ndarray
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+
+
+class Run:
+    """Training of one network of a session: books, recording, callbacks.
+
+    Parameters
+    ----------
+    session : object
+        Has the ``stack``, the ``optimizer``, ``n_epochs`` and ``incremental``.
+    network : int
+        Position in the stack.
+    estimator : estimator
+        Whose attributes are written.
+    data : Data
+        The training data.
+    held_out : int array or None
+        Rows that decide when to stop early.
+
+    Attributes
+    ----------
+    is_done : bool
+        Whether no further epoch counts.
+    stop_asked : bool
+        Whether a callback ended training.
+    """
+
+    def __init__(self, session, network, estimator, data, held_out):
+        self.session = session
+        self.network = network
+        self.estimator = estimator
+        self.is_done = False
+        self.stop_asked = False
+        self.final = None
+        self.schedule = _schedule_of(estimator, session)
+        self.recorder = self._make_recorder(estimator, session.incremental)
+        if estimator.verbose and self.recorder is not None and not session.incremental:
+            print(_announcement(self.schedule, self.weights()))
+        self.progress = Progress(
+            estimator,
+            score=None if held_out is None else self._scorer(data, held_out),
+            weights=self.weights,
+            slow_down=session.optimizer.slow_down,
+        )
+        self.callbacks = FitCallbacks(
+            estimator, session.n_epochs, data.X, data.y, data.sample_weight
+        )
+        self.record()
+
+    def weights(self):
+        """Return copies of the present coefs and intercepts."""
+        return self.session.stack.unload(self.network)
+
+    def state(self):
+        """Return the attributes that make the estimator a fitted one, now."""
+        coefs, intercepts = self.weights()
+        return {"coefs_": coefs, "intercepts_": intercepts, **self._recorded()}
+
+    def begin_epoch(self):
+        if not self.is_done:
+            self.callbacks.begin_epoch()
+
+    def end_epoch(self, loss, n_samples):
+        """Book, record and announce an epoch; keep the weights if it is the last."""
+        if self.is_done:
+            return
+        is_over = self.progress.end_epoch(loss, n_samples)
+        self.record()
+        self.stop_asked = bool(self.callbacks.end_epoch(self.state))
+        if is_over or self.stop_asked:
+            self.is_done = True
+            self.final = self.weights()
+
+    def record(self):
+        """Tell the recorder which epoch has been reached."""
+        if self.recorder is not None:
+            self.recorder.end_epoch(len(self.estimator.loss_curve_), self.weights)
+
+    def finish(self):
+        """Write the fitted attributes."""
+        last = self.final or self.weights()
+        self._record_last(last)
+        best = self.progress.best_weights or last
+        self.estimator.coefs_, self.estimator.intercepts_ = best
+        for name, value in self._recorded().items():
+            setattr(self.estimator, name, value)
+        self.callbacks.end_fit(self.state)
+        if not all(np.isfinite(array).all() for part in last for array in part):
+            raise ValueError(
+                "Training ended in weights that are not finite. Scale the inputs, or "
+                "lower learning_rate_init. Got learning_rate_init="
+                f"{self.estimator.learning_rate_init}."
+            )
+
+    def _record_last(self, last):
+        """Keep the last weights, unless the epochs to keep were listed."""
+        epoch = len(self.estimator.loss_curve_)
+        is_listed = not isinstance(self.estimator.record_epochs, (str, int, np.integer))
+        if self.recorder is None or is_listed or self.session.incremental:
+            return
+        if epoch not in self.recorder.epochs:
+            self.recorder.keep(epoch, *last)
+
+    def _make_recorder(self, estimator, incremental):
+        if self.schedule is None:
+            return None
+        goes_on = incremental or estimator.warm_start
+        earlier = getattr(estimator, "recording_", None) if goes_on else None
+        return Recorder(self.schedule, earlier)
+
+    def _recorded(self):
+        if self.recorder is None:
+            return {}
+        estimator = self.estimator
+        recording = self.recorder.to_recording(
+            activation=estimator.activation,
+            noise_std=_additive_noise(estimator),
+            output=estimator.out_activation_,
+            classes=getattr(estimator, "classes_", None),
+        )
+        return {} if recording is None else {"recording_": recording}
+
+    def _scorer(self, data, held_out):
+        weight = data.sample_weight
+        weight = None if weight is None else weight[held_out]
+        X, y = data.X[held_out], data.y[held_out]
+
+        def score():
+            return self.estimator._score_weights(*self.weights(), X, y, weight)
+
+        return score
+
+
+def _schedule_of(estimator, session):
+    done = len(estimator.loss_curve_)
+    last = estimator.max_iter if session.incremental else done + session.n_epochs
+    return make_schedule(
+        estimator.record_epochs,
+        last,
+        may_exceed=session.incremental or estimator.warm_start,
+        is_open=session.incremental,
+    )
+
+
+def _additive_noise(estimator):
+    """Noise of the recorded network: dropout acts in training only."""
+    noise_std = check_layer_noise(estimator.noise_std, estimator.n_layers_ - 2)
+    return noise_std if estimator.noise == "additive" else (0.0,) * len(noise_std)
+
+
+def _announcement(schedule, weights):
+    """Say what a recording will hold, before the work starts."""
+    n_bytes = sum(array.nbytes for part in weights for array in part)
+    return (
+        f"Recording {len(schedule)} epochs of {n_bytes / 1e6:.3g} MB each, "
+        f"{len(schedule) * n_bytes / 1e6:.3g} MB in all."
+    )
