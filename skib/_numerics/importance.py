@@ -4,9 +4,9 @@
 
 over the noise Z of all layers before. The proposal is the Gaussian posterior of Z given
 t in the network linearised at the likeliest Z: exact for linear networks, close
-wherever the noise is small against the bends of the network. Where a pilot finds it
-less close, the prior is mixed in, which bounds the weights; where it is far off,
-Gaussians at the modes found from random starts join in, with more samples.
+wherever the noise is small against the bends of the network. In all others the prior is
+mixed in, which bounds the weights; where a pilot finds the Gaussian far off, a wider
+one and others at the modes found from random starts join in, with more samples.
 
 Two estimates are made from the same samples. ``low`` is the log of the mean weight, not
 above the truth in expectation (Jensen). ``high`` puts the noise that made t, a sample
@@ -39,12 +39,15 @@ from skib._numerics.linearised_posterior import (
 
 __all__ = ["ConditionalDensity", "log_conditional_density"]
 
-PILOT_PAIRS = 4
-# Pilot's effective fraction from which on the one Gaussian is left alone, and from
-# which on the prior beside it is safety enough.
-NEARLY_EXACT, CLOSE = 0.98, 0.6
+PILOT_PAIRS = 8
+# Effective fraction of the pilot from which on the Gaussian and the prior are enough.
+CLOSE = 0.75
+# Standard deviations of the squares at a mode from which on it is not believed.
+WRONG_MODE = 6.0
 PRIOR_SHARE = 0.25
-RANDOM_STARTS = 3
+# Random starts, each the likeliest of some; and as if the layer were noisier, a wider
+# Gaussian at the first mode.
+RANDOM_STARTS, CANDIDATES, WIDER = 2, 32, 3.0
 MORE_PAIRS = 8
 NUMBERS_PER_BATCH = 2_000_000
 
@@ -60,7 +63,7 @@ class ConditionalDensity:
     standard_error : Tensor of shape (n_points,)
         Of `low`, from the spread of the weights.
     effective_fraction : Tensor of shape (n_points,)
-        Effective share of the samples, ``mean(w)^2 / mean(w^2)``.
+        ``1 / (1 + n_samples standard_error^2)``: 1 where every sample tells the same.
     n_samples : integer Tensor of shape (n_points,)
     converged : bool Tensor of shape (n_points,)
         Whether the search for the mode came to rest.
@@ -105,15 +108,15 @@ def log_conditional_density(
     """
     start = torch.zeros_like(noise_before)
     posterior, converged = linearise_at_mode(problem, start)
-    pilot = _Proposal([posterior], [PILOT_PAIRS])
-    closeness = _effective_fraction(_log_weights(problem, pilot, generator))
-    build = [_one_gaussian, _with_prior, _with_random_starts]
-    kind = (closeness < NEARLY_EXACT).int() + (closeness < CLOSE).int()
+    if problem.network.is_linear:
+        is_close, near = torch.ones_like(converged), _one_gaussian
+    else:
+        is_close, near = _is_close(problem, posterior, generator), _with_prior
     result = _empty_result(converged)
-    for number, make_proposal in enumerate(build):
-        for rows in _batches(torch.nonzero(kind == number)[:, 0], problem, n_pairs):
+    for chosen, propose in [(is_close, near), (~is_close, _with_random_starts)]:
+        for rows in _batches(torch.nonzero(chosen)[:, 0], problem, n_pairs):
             some = problem.rows(rows)
-            proposal = make_proposal(some, posterior.rows(rows), n_pairs, generator)
+            proposal = propose(some, posterior.rows(rows), n_pairs, generator)
             found = _estimate(some, proposal, noise_before[rows], generator)
             for name, values in found.items():
                 getattr(result, name)[rows] = values
@@ -164,6 +167,21 @@ class _Proposal:
         return problem.log_joint(noise) - self.log_parts(noise).logsumexp(0)
 
 
+def _is_close(
+    problem: LayerProblem, posterior: GaussianNoise, generator: torch.Generator
+) -> Tensor:
+    """Tell where the Gaussian looks like the posterior of the noise."""
+    # The centre of the pilot's Gaussian is in it: it shows where all samples miss.
+    pilot = _Proposal([posterior], [PILOT_PAIRS])
+    center = pilot.log_weights(problem, posterior.center)
+    weights = _log_weights(problem, pilot, generator).flatten(0, 1)
+    fraction = _effective_fraction(torch.cat([center[None], weights]))
+    # In a linear network these squares are chi-square: more is the wrong mode.
+    n_units = problem.points.shape[1]
+    usual = n_units + WRONG_MODE * math.sqrt(2 * n_units)
+    return (fraction >= CLOSE) & (problem.squares(posterior.center) <= usual)
+
+
 def _one_gaussian(
     problem: LayerProblem,
     posterior: GaussianNoise,
@@ -189,16 +207,24 @@ def _with_random_starts(
     n_pairs: int,
     generator: torch.Generator,
 ) -> _Proposal:
-    modes = [posterior]
-    for _ in range(RANDOM_STARTS):
-        start = torch.randn(
-            posterior.center.shape, generator=generator, dtype=posterior.center.dtype
-        )
-        modes.append(linearise_at_mode(problem, start)[0])
+    starts = [_likely_start(problem, generator) for _ in range(RANDOM_STARTS)]
+    modes = [linearise_at_mode(problem, start)[0] for start in starts]
+    wider = GaussianNoise.from_slopes(posterior.center, posterior.slopes / WIDER)
+    gaussians = [posterior, wider, *modes]
     total = MORE_PAIRS * n_pairs
-    per_mode = round((1 - PRIOR_SHARE) * total / len(modes))
-    n_prior = total - per_mode * len(modes)
-    return _Proposal([*modes, prior(problem)], [per_mode] * len(modes) + [n_prior])
+    per_gaussian = round((1 - PRIOR_SHARE) * total / len(gaussians))
+    counts = [per_gaussian] * len(gaussians)
+    n_prior = total - sum(counts)
+    return _Proposal([*gaussians, prior(problem)], [*counts, n_prior])
+
+
+def _likely_start(problem: LayerProblem, generator: torch.Generator) -> Tensor:
+    """Draw noise from the prior and choose by how likely it makes the point."""
+    shape = (CANDIDATES, len(problem.points), problem.n_noises)
+    noise = torch.randn(shape, generator=generator, dtype=problem.points.dtype)
+    log_likelihood = problem.log_joint(noise) + 0.5 * noise.square().sum(-1)
+    chosen = torch.multinomial(log_likelihood.softmax(0).T, 1, generator=generator)
+    return noise.gather(0, chosen.T[..., None].expand(1, *shape[1:]))[0]
 
 
 # --- estimates ---------------------------------------------------------------------
@@ -229,15 +255,24 @@ def _estimate(
     low = pairs.logsumexp(0) - math.log(n_pairs)
     replaced = pairs.scatter(0, position[None], true_pair[None])
     high = replaced.logsumexp(0) - math.log(n_pairs)
-    relative = (pairs - low).exp()  # mean 1
-    spread = relative.var(0) if n_pairs > 1 else torch.full_like(low, math.inf)
+    variance = _variance_of_mean((pairs - low).exp(), proposal.n_pairs)
     return {
         "low": low,
         "high": high,
-        "standard_error": (spread / n_pairs).sqrt(),
-        "effective_fraction": _effective_fraction(weights),
+        "standard_error": variance.sqrt(),
+        "effective_fraction": 1 / (1 + 2 * n_pairs * variance),
         "n_samples": 2 * n_pairs,
     }
+
+
+def _variance_of_mean(values: Tensor, counts: list[int]) -> Tensor:
+    """Variance of the mean over strata of fixed size; `values` has mean about 1."""
+    terms = [
+        # One value shows no spread: count it as off by itself.
+        len(part) * part.var(0) if len(part) > 1 else part[0].square()
+        for part in values.split(counts)
+    ]
+    return torch.stack(terms).sum(0) / len(values) ** 2
 
 
 def _place_of_truth(
@@ -262,6 +297,5 @@ def _place_of_truth(
 
 
 def _effective_fraction(log_weights: Tensor) -> Tensor:
-    flat = log_weights.flatten(0, 1)
-    total = 2 * flat.logsumexp(0) - (2 * flat).logsumexp(0)
-    return (total - math.log(len(flat))).exp()
+    total = 2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)
+    return (total - math.log(len(log_weights))).exp()

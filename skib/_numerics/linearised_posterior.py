@@ -59,13 +59,17 @@ class LayerProblem:
         """Return point minus S_layer, in units of the layer's noise."""
         return (self.points - clean) / self.noise_std
 
-    def log_joint(self, noise: Tensor) -> Tensor:
-        """Log of p(noise) p(point | noise); (..., n_points, n_noises) loses the last."""
+    def squares(self, noise: Tensor) -> Tensor:
+        """Squared length of the noise before the layer and in it, (..., n_points)."""
         clean = self.network.clean(self.first, noise, self.layer)[-1]
-        squares = noise.square().sum(-1) + self.misfit(clean).square().sum(-1)
+        return noise.square().sum(-1) + self.misfit(clean).square().sum(-1)
+
+    def log_joint(self, noise: Tensor) -> Tensor:
+        """Log of p(noise) p(point | noise), shape (..., n_points)."""
         n_units = self.points.shape[-1]
         constant = _log_normalizer(noise.shape[-1] + n_units)
-        return -0.5 * squares - constant - n_units * math.log(self.noise_std)
+        constant += n_units * math.log(self.noise_std)
+        return -0.5 * self.squares(noise) - constant
 
 
 @dataclass(frozen=True)

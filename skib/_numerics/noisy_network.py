@@ -70,6 +70,11 @@ class NoisyNetwork:
         """Number of hidden layers."""
         return len(self.coefs)
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether a Gaussian stays a Gaussian on its way."""
+        return self.activation == "identity"
+
     def sizes_before(self, layer: int) -> list[int]:
         """Return the widths of the layers whose noise reaches S of `layer`."""
         return [coef.shape[1] for coef in self.coefs[: layer - 1]]
@@ -104,7 +109,7 @@ class NoisyNetwork:
         return outputs
 
     def slopes(self, clean: list[Tensor]) -> Tensor:
-        """Derivative of the last of `clean` by the noise of the layers before.
+        """Return the derivative of the last of `clean` by the noise before it.
 
         Parameters
         ----------
@@ -129,9 +134,7 @@ class NoisyNetwork:
         clean, noise = [], []
         values = X
         for k in range(self.n_layers):
-            clean.append(
-                self._activate(values @ self.coefs[k] + self.intercepts[k])
-            )
+            clean.append(self._activate(values @ self.coefs[k] + self.intercepts[k]))
             noise.append(
                 torch.randn(clean[-1].shape, generator=generator, dtype=X.dtype)
             )

@@ -8,12 +8,15 @@ from skib.mutual_info._exact import (
     linear_network_mutual_info,
     product_mutual_info,
 )
+from skib.mutual_info._network import LayerLogConditional, network_log_conditional
 
 __all__ = [
     "ExactValue",
+    "LayerLogConditional",
     "awgn_mutual_info",
     "bounds",
     "gaussian_mixture_entropy",
     "linear_network_mutual_info",
+    "network_log_conditional",
     "product_mutual_info",
 ]
