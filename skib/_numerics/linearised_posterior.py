@@ -229,7 +229,21 @@ def _gram_factor(slopes: Tensor, ridge: Tensor | float) -> Tensor:
     gram = slopes @ slopes.mT
     diagonal = gram.diagonal(dim1=-2, dim2=-1)
     diagonal += ridge[:, None] if isinstance(ridge, Tensor) else ridge
-    return torch.linalg.cholesky(gram)
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    bad = failed > 0
+    if bad.any():
+        ridges = torch.as_tensor(ridge).to(slopes).expand(len(slopes))
+        factor[bad] = _gram_factor_by_qr(slopes[bad], ridges[bad])
+    return factor
+
+
+def _gram_factor_by_qr(slopes: Tensor, ridge: Tensor) -> Tensor:
+    """Return the same factor without squaring: for slopes of 1e8 and more."""
+    identity = torch.eye(slopes.shape[1], dtype=slopes.dtype, device=slopes.device)
+    stacked = torch.cat([ridge.sqrt()[:, None, None] * identity, slopes.mT], dim=1)
+    upper = torch.linalg.qr(stacked, mode="r").R
+    signs = upper.diagonal(dim1=-2, dim2=-1).sign()
+    return (upper * signs[..., None]).mT.contiguous()
 
 
 def _log_normalizer(n_dims: int) -> float:

@@ -8,6 +8,7 @@ import torch
 
 from skib._numerics.importance import log_conditional_density
 from skib._numerics.linearised_posterior import (
+    GaussianNoise,
     LayerProblem,
     linearise_at_mode,
     prior,
@@ -77,6 +78,17 @@ def test_the_gaussian_has_the_density_and_the_draws_it_says():
     torch.testing.assert_close(posterior.log_density(some), twin.log_prob(some))
     covariance = torch.einsum("and,ane->nde", offsets, offsets) / len(offsets)
     torch.testing.assert_close(covariance, precision.inverse(), atol=0.02, rtol=0.0)
+
+
+@pytest.mark.parametrize("steepness", [1.0, 1e5, 1e10])
+def test_the_gaussian_bears_steep_slopes(steepness):
+    """Ten units that all see one noise: determinant 1 + |slopes|^2."""
+    slopes = steepness * torch.linspace(1, 2, 10).double()[None, :, None]
+    gaussian = GaussianNoise.from_slopes(torch.zeros(1, 1).double(), slopes)
+    found = gaussian.log_density(torch.zeros(1, 1).double())
+    precision = 1 + (slopes**2).sum()
+    expected = 0.5 * (precision / (2 * math.pi)).log()
+    torch.testing.assert_close(found[0], expected)
 
 
 def test_the_prior_is_standard_normal():
