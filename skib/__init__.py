@@ -1,3 +1,21 @@
 """skib: information flow in deep neural networks, measured with error bars."""
 
-__version__ = "0.1.0"
+from skib._version import __version__
+from skib.datasets import make_szt
+from skib.inspection import InformationFlow, information_flow
+from skib.metrics import class_distances
+from skib.mutual_info import BinnedMIEstimator, GaussianMixtureMIEstimator
+from skib.neural_network import NoisyMLPClassifier, NoisyMLPRegressor, Recording
+
+__all__ = [
+    "BinnedMIEstimator",
+    "GaussianMixtureMIEstimator",
+    "InformationFlow",
+    "NoisyMLPClassifier",
+    "NoisyMLPRegressor",
+    "Recording",
+    "__version__",
+    "class_distances",
+    "information_flow",
+    "make_szt",
+]

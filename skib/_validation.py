@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-__all__ = ["check_device", "check_noise_std", "draw_seeds"]
+__all__ = ["check_device", "check_noise_std", "draw_seeds", "group_equal_rows"]
 
 
 def check_noise_std(noise_std: Any, *, zero_allowed: bool = False) -> float:
@@ -52,3 +52,29 @@ def draw_seeds(random_state: Any, n_seeds: int) -> list[int]:
     """
     random = check_random_state(random_state)
     return [int(seed) for seed in random.randint(np.iinfo(np.int32).max, size=n_seeds)]
+
+
+def group_equal_rows(
+    X: np.ndarray | torch.Tensor, rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Group rows that are equal in every bit.
+
+    Parameters
+    ----------
+    X : array or Tensor of shape (n_rows, ...)
+    rows : int array, default=None
+        The rows to look at; None is all.
+
+    Returns
+    -------
+    first : int array of shape (n_groups,)
+        The first row of each group, ascending.
+    inverse : int array of shape (n_rows,)
+        The group of each row looked at.
+    """
+    host = X.cpu().numpy() if isinstance(X, torch.Tensor) else np.asarray(X)
+    rows = np.arange(len(host)) if rows is None else rows
+    groups: dict[bytes, int] = {}
+    inverse = [groups.setdefault(host[row].tobytes(), len(groups)) for row in rows]
+    first = np.unique(inverse, return_index=True)[1]
+    return rows[first], np.array(inverse)

@@ -11,10 +11,12 @@ ROOT = Path(skib.__file__).parent
 STANDARD = {
     "__future__",
     "collections",
+    "concurrent",
     "contextlib",
     "copy",
     "dataclasses",
     "functools",
+    "importlib",
     "itertools",
     "json",
     "math",
@@ -27,9 +29,15 @@ STANDARD = {
     "warnings",
 }
 ARRAYS = {"numpy", "scipy", "torch"}
-GROUND = {"skib.exceptions", "skib._numerics", "skib._validation"}
+GROUND = {
+    "skib._numerics",
+    "skib._validation",
+    "skib._version",
+    "skib.exceptions",
+}
 LOOKS_DOWN_ON = {
     "exceptions.py": set(),
+    "_version.py": set(),
     "_numerics": STANDARD | ARRAYS | {"numba", "skib.exceptions"},
     "_validation.py": STANDARD
     | ARRAYS
@@ -52,6 +60,7 @@ LOOKS_DOWN_ON = {
         "tqdm",
     },
     "__init__.py": {
+        "skib._version",
         "skib.datasets",
         "skib.inspection",
         "skib.metrics",

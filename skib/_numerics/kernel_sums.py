@@ -12,17 +12,34 @@ pass for the maximum is needed, in any dimension.
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-# exp() of strongly negative arguments is 8-20 times slower on CPUs; below this floor
-# a kernel is invisible beside the own one: 1e7 centres add 2e-28.
-EXPONENT_FLOOR = -80.0
+from skib._numerics.clouds import Clouds, Queries
+from skib._numerics.geometry import spatial_order
+from skib._numerics.torch_tiles import QUERIES_PER_TILE, TorchTiles, log_density_tile
+from skib._numerics.truncation import kept_leaves
 
-QUERIES_PER_TILE = 128
-CENTERS_PER_TILE = 2048
+if TYPE_CHECKING:
+    from skib._numerics.numba_tiles import NumbaTiles
+
+# Up to this many centres float64 costs little, and closed forms hold to 1e-10.
+DOUBLE_UP_TO_CENTERS = 4096
+
+# With fewer pairs torch is done before a compiled kernel is loaded.
+COMPILED_FROM_PAIRS = 1 << 26
+
+# Tests of a tile against a leaf made at a time.
+TESTS_PER_PART = 1 << 20
+
+# Error of the log of a sum by rounding: see the radius limits of the engines.
+ROUNDING = {torch.float32: 5e-4, torch.float64: 1e-9}
 
 
 @dataclass(frozen=True)
@@ -36,8 +53,8 @@ class KernelSums:
     others : Tensor of shape (n_queries, n_blocks, n_columns), float64
         Weighted sum over the draws of every other group.
     error_bound : float
-        No sum differs from the exact one by more than this times ``own`` because
-        of centres left out.
+        Largest error of the log-density ``log(own * own weight + others)`` at any
+        query: centres left out, and rounding.
     kept_fraction : float
         Share of the (query, centre) pairs that were evaluated.
     """
@@ -57,6 +74,9 @@ def kernel_sums(
     noise_std: float,
     *,
     n_blocks: int = 1,
+    engine: str = "auto",
+    tolerance: float = 1e-6,
+    n_threads: int | None = None,
 ) -> KernelSums:
     """Sum the kernels of all centres at each query, by block of draws.
 
@@ -65,7 +85,7 @@ def kernel_sums(
     centers : Tensor of shape (n_groups, n_draws, n_features)
         Clouds of centres, one group per input.
     weights : Tensor of shape (n_groups, n_columns)
-        Weight of each group in each of the weighted sums.
+        Weight of each group in each of the weighted sums, not negative.
     groups, draws : integer Tensors of shape (n_queries,)
         Which centre each query was made from.
     noise : Tensor of shape (n_queries, n_features)
@@ -75,43 +95,109 @@ def kernel_sums(
     n_blocks : int, default=1
         The draws are cut into this many runs of nearly equal length
         (`block_bounds`), summed apart.
+    engine : {"auto", "numba", "torch"}, default="auto"
+        Compiled loops (CPU only) or torch operations. "auto" compiles when numba is
+        installed and the work repays it.
+    tolerance : float, default=1e-6
+        Centres that change the density at no query by more than this fraction are
+        left out. 0 sums over all.
+    n_threads : int, default=None
+        CPU threads; None means as many as torch uses.
 
     Returns
     -------
     KernelSums
     """
-    dtype = torch.float64
-    scaled = centers.to(dtype) / noise_std
-    offset = noise.to(dtype) / noise_std
-    queries = scaled[groups, draws] + offset
-    own_exponent = 0.5 * (offset**2).sum(1)
+    dtype = _working_dtype(centers)
+    tiles_of = _choose_engine(engine, centers, n_queries=len(groups))
+    tile = tiles_of.queries_per_tile
+    clouds = Clouds.sorted_in_space(centers, weights, noise_std, dtype)
+    queries = Queries.around_own_centers(
+        clouds, centers, groups, draws, noise, tile=tile
+    )
     bounds = block_bounds(centers.shape[1], n_blocks)
-    own = torch.empty(len(queries), n_blocks, dtype=torch.float64)
-    others = torch.empty(len(queries), n_blocks, weights.shape[1], dtype=torch.float64)
-    for rows in torch.arange(len(queries)).split(QUERIES_PER_TILE):
-        for block, (start, stop) in enumerate(bounds):
-            own[rows, block], others[rows, block] = _tile_sums(
-                scaled[:, start:stop],
-                weights,
-                groups[rows],
-                queries[rows],
-                own_exponent[rows],
-            )
-    return KernelSums(own, others, error_bound=0.0, kept_fraction=1.0)
+    tiles = tiles_of(clouds, bounds, n_threads or torch.get_num_threads())
+    own = queries.points.new_empty(len(groups), n_blocks)
+    others = queries.points.new_empty(len(groups), n_blocks, weights.shape[1])
+    left_out, n_kept = 0.0, 0
+    for part in queries.parts(_queries_per_part(clouds.n_leaves, tile)):
+        kept = kept_leaves(clouds, part, tile, tolerance)
+        own[part.order], others[part.order] = tiles.sums(part, kept.leaves)
+        left_out = max(left_out, kept.error_bound)
+        n_kept += int(kept.leaves.sum())
+    n_tiles = -(-len(groups) // tile)
+    return KernelSums(
+        own,
+        others,
+        error_bound=left_out + ROUNDING[clouds.offsets.dtype],
+        kept_fraction=n_kept / (n_tiles * clouds.n_leaves),
+    )
 
 
-def _tile_sums(centers, weights, groups, queries, own_exponent):
-    n_groups, n_draws, n_features = centers.shape
-    flat = centers.reshape(-1, n_features)
-    exponent = own_exponent[:, None] - 0.5 * torch.cdist(queries, flat) ** 2
-    kernels = exponent.clamp_min_(EXPONENT_FLOOR).exp_()
-    sums = kernels.reshape(len(queries), n_groups, n_draws).sum(2)
-    own = sums.gather(1, groups[:, None])[:, 0]
-    sums.scatter_(1, groups[:, None], 0.0)
-    return own, sums @ weights.to(sums.dtype)
+def mixture_log_density(
+    points: Tensor, centers: Tensor, weights: Tensor, noise_std: float
+) -> Tensor:
+    """Log-density of a weighted mixture of isotropic Gaussians, anywhere.
+
+    Parameters
+    ----------
+    points : Tensor of shape (n_points, n_features)
+        Where to evaluate, in the units of `centers`.
+    centers : Tensor of shape (n_groups, n_draws, n_features)
+        Clouds of component means; the draws of a group share its weight evenly.
+    weights : Tensor of shape (n_groups,)
+        Weight of each group. They are taken as they are: weights that sum to one
+        give a density.
+    noise_std : float
+        Standard deviation of every component, in the units of `centers`.
+
+    Returns
+    -------
+    log_density : Tensor of shape (n_points,), float64
+        In nats.
+    """
+    n_draws, n_features = centers.shape[1:]
+    present = weights > 0
+    clouds = Clouds.sorted_in_space(
+        centers[present], weights[present, None], noise_std, torch.float64
+    )
+    log_weights = (clouds.weights[:, 0] / n_draws).log()
+    scaled = clouds.scaled(points)
+    log_sums = scaled.new_empty(len(points))
+    for rows in spatial_order(scaled, QUERIES_PER_TILE).split(QUERIES_PER_TILE):
+        log_sums[rows] = log_density_tile(clouds, scaled[rows], log_weights)
+    return log_sums - n_features * math.log(math.sqrt(2 * math.pi) * noise_std)
 
 
 def block_bounds(n_draws: int, n_blocks: int) -> list[tuple[int, int]]:
     """Return the (start, stop) of each block of draws."""
     edges = [block * n_draws // n_blocks for block in range(n_blocks + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
+
+
+def _working_dtype(centers: Tensor) -> torch.dtype:
+    n_groups, n_draws, _ = centers.shape
+    small = n_groups * n_draws <= DOUBLE_UP_TO_CENTERS
+    return torch.float64 if small else torch.float32
+
+
+def _choose_engine(
+    engine: str, centers: Tensor, n_queries: int
+) -> type[TorchTiles] | type[NumbaTiles]:
+    if engine == "auto":
+        n_centers = len(centers) * centers.shape[1]
+        repays = n_centers > DOUBLE_UP_TO_CENTERS or (
+            n_centers * n_queries > COMPILED_FROM_PAIRS
+        )
+        possible = centers.device.type == "cpu" and find_spec("numba") is not None
+        engine = "numba" if possible and repays else "torch"
+    if engine == "torch":
+        return TorchTiles
+    # Imported here: numba is an extra.
+    from skib._numerics.numba_tiles import NumbaTiles
+
+    return NumbaTiles
+
+
+def _queries_per_part(n_leaves: int, tile: int) -> int:
+    return tile * max(1, TESTS_PER_PART // n_leaves)

@@ -1,6 +1,7 @@
-"""Estimators of mutual information on arrays of activations."""
+"""Estimators of mutual information on arrays of activations, and exact values."""
 
 from skib.mutual_info import bounds
+from skib.mutual_info._binned import BinnedMIEstimator
 from skib.mutual_info._exact import (
     ExactValue,
     awgn_mutual_info,
@@ -8,10 +9,13 @@ from skib.mutual_info._exact import (
     linear_network_mutual_info,
     product_mutual_info,
 )
+from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
 from skib.mutual_info._network import LayerLogConditional, network_log_conditional
 
 __all__ = [
+    "BinnedMIEstimator",
     "ExactValue",
+    "GaussianMixtureMIEstimator",
     "LayerLogConditional",
     "awgn_mutual_info",
     "bounds",

@@ -1,0 +1,147 @@
+"""The result of an information-flow study: a table with axes epoch and layer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skib.inspection._displays import InformationFlowDisplay, nats_per
+
+__all__ = ["InformationFlow"]
+
+
+@dataclass(frozen=True, eq=False)
+class InformationFlow:
+    """Information of layers over training, with standard errors.
+
+    Attributes
+    ----------
+    epochs : ndarray of shape (n_epochs,)
+        Completed passes over the training data; 0 is the initial network.
+    layers : ndarray of shape (n_layers,)
+        Hidden layers, counted from 1.
+    mutual_info, mutual_info_std_error, ... : ndarray of shape (n_epochs, n_layers)
+        The estimator's attributes without the underscore, in nats; None where it has
+        no such attribute.
+    saturated : ndarray of shape (n_epochs, n_layers)
+        Whether I(X;T) is within its error of its ceiling, ``input_entropy``.
+    input_entropy, label_entropy : float
+        H(X), H(Y) in nats (``label_entropy`` is None without labels).
+    provenance : dict
+        How the numbers were made: estimator, draws, noise, versions.
+    """
+
+    epochs: np.ndarray
+    layers: np.ndarray
+    mutual_info: np.ndarray
+    mutual_info_std_error: np.ndarray
+    entropy: np.ndarray
+    entropy_std_error: np.ndarray
+    conditional_entropy: np.ndarray
+    conditional_entropy_std_error: np.ndarray
+    saturated: np.ndarray
+    input_entropy: float
+    mutual_info_low: np.ndarray | None = None
+    mutual_info_low_std_error: np.ndarray | None = None
+    mutual_info_high: np.ndarray | None = None
+    mutual_info_high_std_error: np.ndarray | None = None
+    label_mutual_info: np.ndarray | None = None
+    label_mutual_info_std_error: np.ndarray | None = None
+    label_conditional_entropy: np.ndarray | None = None
+    label_conditional_entropy_std_error: np.ndarray | None = None
+    label_entropy: float | None = None
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_frame(self, unit: str = "nats") -> Any:
+        """Return the table as a data frame, one row per (epoch, layer).
+
+        Parameters
+        ----------
+        unit : {"nats", "bits"}, default="nats"
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Columns epoch, layer and the fields; ``frame.attrs`` holds the unit and
+            the provenance.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "to_frame needs pandas. Install it with `pip install 'skib[plot]'`."
+            ) from error
+        scale = 1 / nats_per(unit)
+        epochs, layers = np.meshgrid(self.epochs, self.layers, indexing="ij")
+        columns = {"epoch": epochs.ravel(), "layer": layers.ravel()}
+        for name, values in self._tables().items():
+            scaled = values if values.dtype == bool else values * scale
+            columns[name] = scaled.ravel()
+        frame = pd.DataFrame(columns)
+        frame.attrs = {"unit": unit, **self.provenance}
+        return frame
+
+    def plot(self, unit: str = "nats", *, target: str = "input", ax: Any = None) -> Any:
+        """Draw the information of each layer against the epoch.
+
+        Parameters
+        ----------
+        unit : {"nats", "bits"}, default="nats"
+        target : {"input", "label"}, default="input"
+            Whether to draw I(X;T) or I(Y;T).
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : InformationFlowDisplay
+        """
+        return InformationFlowDisplay.from_flow(self, target=target).plot(unit, ax=ax)
+
+    def save(self, path: Any) -> None:
+        """Write the result to a ``.npz`` file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        header = {
+            "input_entropy": self.input_entropy,
+            "label_entropy": self.label_entropy,
+            "provenance": self.provenance,
+        }
+        arrays = {"epochs": self.epochs, "layers": self.layers, **self._tables()}
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+
+    @classmethod
+    def load(cls, path: Any) -> InformationFlow:
+        """Read a result written by `save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        flow : InformationFlow
+        """
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        header = json.loads(str(arrays.pop("header")))
+        return cls(**arrays, **header)
+
+    def _tables(self) -> dict[str, np.ndarray]:
+        """The fields that have the axes (epoch, layer)."""
+        shape = (len(self.epochs), len(self.layers))
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {
+            name: values
+            for name, values in fields.items()
+            if isinstance(values, np.ndarray) and values.shape == shape
+        }

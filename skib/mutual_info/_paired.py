@@ -1,0 +1,244 @@
+"""The paired estimator: every quantity from the same noisy samples of every input.
+
+The activations define a surrogate channel, p(t|i) = mean over the draws a of
+N(t; s_ia, noise_std^2). At samples t of it all densities are kernel sums, and in
+ln p(t|i) - ln p(t) the sampling errors of the two entropies cancel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skib._numerics.decoder import MAX_FEATURES, gaussian_sums
+from skib._numerics.kernel_sums import KernelSums, block_bounds, kernel_sums
+from skib.mutual_info._input_law import InputLaw
+
+__all__ = [
+    "MIN_DRAWS",
+    "Samples",
+    "draw_samples",
+    "information_terms",
+    "noise_entropy",
+    "plug_in_conditional_entropy",
+]
+
+ESTIMATES = (
+    "mutual_info",
+    "entropy",
+    "conditional_entropy",
+    "label_mutual_info",
+    "label_conditional_entropy",
+)
+BRACKET = ("mutual_info_low", "mutual_info_high")
+
+# I at r, r/2 and r/4 draws shows how it depends on r: the draws are cut in quarters.
+N_BLOCKS = 4
+MIN_DRAWS = N_BLOCKS
+SAMPLES_PER_TILE = 1024
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Noisy samples of every input, ``t = centers[groups, draws] + noise``.
+
+    Attributes
+    ----------
+    groups, draws : int64 Tensors of shape (n_inputs * n_mc,)
+        Input, and draw of the input, that each sample starts from.
+    noise : Tensor of shape (n_inputs * n_mc, n_units), float64
+    n_mc : int
+        Samples per input; those of one input are neighbours.
+    """
+
+    groups: Tensor
+    draws: Tensor
+    noise: Tensor
+    n_mc: int
+
+
+def draw_samples(
+    law: InputLaw, n_mc: int, noise_std: float, generator: np.random.Generator
+) -> Samples:
+    """Draw ``n_mc`` samples of every input, spread evenly over its draws."""
+    n_inputs, n_draws, n_units = law.centers.shape
+    start = generator.integers(n_draws, size=(n_inputs, 1))
+    draws = (start + np.arange(n_mc) * n_draws // n_mc) % n_draws
+    groups = np.repeat(np.arange(n_inputs), n_mc)
+    # Drawn on the host, so that every device sees the same noise.
+    noise = noise_std * generator.standard_normal((n_inputs * n_mc, n_units))
+    to_device = {"device": law.centers.device}
+    return Samples(
+        torch.as_tensor(groups, **to_device),
+        torch.as_tensor(draws.ravel(), **to_device),
+        torch.as_tensor(noise, **to_device),
+        n_mc,
+    )
+
+
+def noise_entropy(n_units: int, noise_std: float) -> float:
+    """Differential entropy of the noise, (d / 2) ln(2 pi e noise_std^2), in nats."""
+    return n_units / 2 * (math.log(2 * math.pi * math.e) + 2 * math.log(noise_std))
+
+
+def information_terms(
+    law: InputLaw, samples: Samples, noise_std: float, *, n_threads: int = 1
+) -> dict[str, Tensor]:
+    """Evaluate at each sample the terms whose means are the information quantities.
+
+    Parameters
+    ----------
+    law : InputLaw
+    samples : Samples
+    noise_std : float
+    n_threads : int, default=1
+
+    Returns
+    -------
+    terms : dict of Tensors of shape (n_samples,), float64, nats
+        One for each of `ESTIMATES`, with the bias of finitely many draws extrapolated
+        away, and for each of `BRACKET`, whose means bracket I(X;T) in expectation
+        whatever the number of draws.
+    """
+    n_blocks = 1 if law.one_center else N_BLOCKS
+    sums = kernel_sums(
+        law.centers,
+        law.joint,
+        samples.groups,
+        samples.draws,
+        samples.noise,
+        noise_std,
+        n_blocks=n_blocks,
+        n_threads=n_threads,
+    )
+    if law.one_center:
+        values = _surrogate_terms(sums.own[:, 0], sums.others[:, 0], law, samples)
+        low = high = values[:, 0]
+    else:
+        levels = _nested_terms(sums, law, samples)
+        values = (_richardson_weights(law, samples)[:, :, None] * levels).sum(1)
+        low, high = _decoder_terms(sums, law, samples, noise_std), levels[:, 0, 0]
+    information, label_information, excess = values.unbind(1)
+    conditional = excess + noise_entropy(law.centers.shape[2], noise_std)
+    entropy = conditional + information
+    quantities = (
+        *(information, entropy, conditional),
+        *(label_information, entropy - label_information),
+        *(low, high),
+    )
+    return dict(zip(ESTIMATES + BRACKET, quantities, strict=True))
+
+
+def plug_in_conditional_entropy(
+    law: InputLaw, samples: Samples, noise_std: float
+) -> Tensor:
+    """Evaluate h(T|X) at each sample, from the draws of its own input alone."""
+    terms = []
+    for groups, draws, noise in zip(
+        samples.groups.split(SAMPLES_PER_TILE),
+        samples.draws.split(SAMPLES_PER_TILE),
+        samples.noise.split(SAMPLES_PER_TILE),
+        strict=True,
+    ):
+        clouds = law.centers[groups].double()
+        own = clouds[torch.arange(len(groups), device=draws.device), draws]
+        squared = ((own + noise)[:, None] - clouds).square().sum(2)
+        exponent = (noise.square().sum(1, keepdim=True) - squared) / (2 * noise_std**2)
+        terms.append(-exponent.logsumexp(1) + math.log(clouds.shape[1]))
+    return torch.cat(terms) + noise_entropy(law.centers.shape[2], noise_std)
+
+
+def _surrogate_terms(
+    own: Tensor, others: Tensor, law: InputLaw, samples: Samples
+) -> Tensor:
+    """Terms of I(X;T), I(Y;T) and h(T|X) under a surrogate channel.
+
+    Parameters
+    ----------
+    own : Tensor of shape (n_samples,)
+        p(t|i) of the sample's own input, in units of its own centre's kernel.
+    others : Tensor of shape (n_samples, n_classes)
+        Sum over the other inputs of p(input, label) p(t|input), in the same units.
+    law : InputLaw
+    samples : Samples
+
+    Returns
+    -------
+    terms : Tensor of shape (n_samples, 3)
+    """
+    joint = law.joint[samples.groups]
+    weight = joint.sum(1)
+    # ln p(t|i) - ln p(t) in a form that is exactly -ln w_i where nothing overlaps.
+    input_information = -weight.log() - torch.log1p(others.sum(1) / (weight * own))
+    posterior = joint * own[:, None] + others
+    posterior = posterior / posterior.sum(1, keepdim=True)
+    # The mean of ln p(y|t) / p(y) over y given t, instead of one y: less variance.
+    prior = law.label_weights.clamp_min(torch.finfo(posterior.dtype).tiny)
+    label_information = torch.xlogy(posterior, posterior / prior).sum(1)
+    return torch.stack([input_information, label_information, -own.log()], dim=1)
+
+
+def _nested_terms(sums: KernelSums, law: InputLaw, samples: Samples) -> Tensor:
+    """Terms on all draws, and on the half and the quarter that hold the own draw.
+
+    Returns
+    -------
+    terms : Tensor of shape (n_samples, 3 levels, 3 terms)
+    """
+    blocks, sizes = _nested_blocks(law, samples)
+    own = (blocks * sums.own[:, None]).sum(2) / sizes
+    others = torch.einsum("slb,sbc->slc", blocks, sums.others) / sizes[:, :, None]
+    levels = range(blocks.shape[1])
+    terms = [_surrogate_terms(own[:, k], others[:, k], law, samples) for k in levels]
+    return torch.stack(terms, dim=1)
+
+
+def _nested_blocks(law: InputLaw, samples: Samples) -> tuple[Tensor, Tensor]:
+    """Which blocks of draws each level uses, 0 or 1, and how many draws these hold."""
+    bounds = block_bounds(law.centers.shape[1], N_BLOCKS)
+    starts = torch.tensor([start for start, _ in bounds], device=samples.draws.device)
+    n_draws = torch.tensor([stop - start for start, stop in bounds]).to(samples.noise)
+    own_block = torch.searchsorted(starts, samples.draws, right=True) - 1
+    block = torch.arange(N_BLOCKS, device=own_block.device)
+    quarter = own_block[:, None] == block
+    half = own_block[:, None] // 2 == block // 2
+    blocks = torch.stack([torch.ones_like(half), half, quarter], dim=1)
+    blocks = blocks.to(samples.noise)
+    return blocks, blocks @ n_draws
+
+
+def _richardson_weights(law: InputLaw, samples: Samples) -> Tensor:
+    """Weights of the levels that cancel the bias terms in 1/r and 1/r^2.
+
+    The values at 0 of the Lagrange polynomials through the 1/r of the levels:
+    (8, -6, 1) / 3 for r, r/2 and r/4 draws.
+    """
+    _, sizes = _nested_blocks(law, samples)
+    x = 1 / sizes
+    others = [x[:, [1, 2]], x[:, [0, 2]], x[:, [0, 1]]]
+    weights = [(y / (y - x[:, [k]])).prod(1) for k, y in enumerate(others)]
+    return torch.stack(weights, dim=1)
+
+
+def _decoder_terms(
+    sums: KernelSums, law: InputLaw, samples: Samples, noise_std: float
+) -> Tensor:
+    """Terms of the lower bound H(X) + E ln q(i|T) on I(X;T).
+
+    The decoder q weighs, for each input, the kernels of its draws and their Gaussian
+    summary equally; the draw that the sample was made from is left out of both, so
+    that the sample is as new to the decoder as any draw of the input.
+    """
+    n_draws = law.centers.shape[1]
+    weight = law.input_weights[samples.groups]
+    own = (sums.own.sum(1) - 1) / (n_draws - 1)
+    others = sums.others.sum((1, 2)) / n_draws
+    if law.centers.shape[2] <= MAX_FEATURES:
+        where = (samples.groups, samples.draws, samples.noise)
+        gaussian = gaussian_sums(law.centers, law.input_weights, *where, noise_std)
+        own, others = (own + gaussian[0]) / 2, (others + gaussian[1]) / 2
+    return -weight.log() - torch.log1p(others / (weight * own))

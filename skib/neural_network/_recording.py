@@ -1,0 +1,439 @@
+"""A recording: the weights of a network over training, and what follows from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skib.neural_network._activations import ACTIVATIONS
+from skib.neural_network._checks import check_layer_noise, check_option
+from skib.neural_network._evaluation import network_activations, predict_outputs
+from skib.neural_network._forward import OUTPUTS
+
+__all__ = ["Recording"]
+
+
+class Recording:
+    """Weights of a noisy network at recorded epochs.
+
+    Activations of any inputs, at any layer and epoch, are made from the weights on
+    demand, so a recording stays small. The classifier leaves one in ``recording_``;
+    :meth:`from_weights` makes one from checkpoints of another program.
+
+    Attributes
+    ----------
+    epochs : ndarray of shape (n_epochs,)
+        Completed passes over the training data, ascending; 0 is the initial state.
+    coefs, intercepts : lists of lists of ndarrays (n_in, n_out) and (n_out,)
+        ``coefs[e][l]`` belongs to ``epochs[e]`` and layer l + 1. The output layer
+        is the last where ``output`` is not None.
+    activation : str
+        Activation function of the hidden layers.
+    noise_std : tuple of float
+        Standard deviation of the Gaussian noise added after the activation of each
+        hidden layer, in activation units.
+    output : {"softmax", "identity"} or None
+        What the output layer applies; None when it is not known.
+    classes : ndarray or None
+        Labels of the outputs, for a classifier.
+    layer_sizes : tuple of int
+        Units of each hidden layer.
+    n_layers : int
+        Number of hidden layers.
+    n_features_in : int
+        Number of inputs of the network.
+    nbytes : int
+        Bytes of all weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skib.neural_network import Recording
+    >>> weights = np.array([[1.0, 0.0], [0.0, 2.0]])
+    >>> recording = Recording.from_weights(
+    ...     [7], [[weights]], [[np.zeros(2)]], activation="identity", noise_std=0.1
+    ... )
+    >>> recording.activations([[3.0, 4.0]], epoch=7)
+    array([[3., 8.]])
+    """
+
+    def __init__(
+        self,
+        epochs,
+        coefs,
+        intercepts,
+        *,
+        activation,
+        noise_std,
+        output=None,
+        classes=None,
+    ):
+        self.epochs = np.asarray(epochs, dtype=np.int64)
+        self.coefs = [list(layers) for layers in coefs]
+        self.intercepts = [list(layers) for layers in intercepts]
+        self.activation = activation
+        self.noise_std = tuple(noise_std)
+        self.output = output
+        self.classes = classes
+
+    @classmethod
+    def from_weights(
+        cls,
+        epochs,
+        coefs,
+        intercepts,
+        *,
+        activation,
+        noise_std,
+        output=None,
+        classes=None,
+    ):
+        """Make a recording from weights that are at hand.
+
+        Parameters
+        ----------
+        epochs : array-like of int of shape (n_epochs,)
+            Epoch of each set of weights, all different.
+        coefs, intercepts : sequences of sequences of arrays
+            ``coefs[e][l]`` of shape (n_in, n_out) and ``intercepts[e][l]`` of shape
+            (n_out,), as in scikit-learn (a torch ``Linear.weight`` is transposed).
+            Hidden layers; the output layer comes last when ``output`` is given.
+        activation : {"tanh", "relu", "leaky_relu", "logistic", "identity"}
+            Activation function of the hidden layers.
+        noise_std : float or sequence of float
+            Standard deviation of the noise after each hidden layer.
+        output : {"softmax", "identity"} or None, default=None
+            What the output layer applies; None when no output layer is given.
+        classes : array-like of shape (n_outputs,), default=None
+            Labels of the outputs.
+
+        Returns
+        -------
+        recording : Recording
+            Holds copies of the weights, epochs ascending.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit together, a value is not finite, or a name is
+            unknown.
+        """
+        check_option("activation", activation, ACTIVATIONS)
+        check_option("output", output, [None, *OUTPUTS])
+        epochs = _check_epochs(epochs)
+        if not len(epochs) == len(coefs) == len(intercepts):
+            raise ValueError(
+                "epochs, coefs and intercepts must have one entry per epoch. Got "
+                f"{len(epochs)} epochs, {len(coefs)} coefs, {len(intercepts)} "
+                "intercepts."
+            )
+        order = np.argsort(epochs)
+        layers = [_check_layers(coefs[e], intercepts[e], epochs[e]) for e in order]
+        shapes = [[coef.shape for coef in layer_coefs] for layer_coefs, _ in layers]
+        if any(shape != shapes[0] for shape in shapes):
+            raise ValueError(
+                "Every epoch must hold layers of the same shapes. Got "
+                f"{sorted(set(map(str, shapes)))}."
+            )
+        n_hidden = len(shapes[0]) - (output is not None)
+        return cls(
+            epochs[order],
+            [layer_coefs for layer_coefs, _ in layers],
+            [layer_intercepts for _, layer_intercepts in layers],
+            activation=activation,
+            noise_std=check_layer_noise(noise_std, n_hidden),
+            output=output,
+            classes=None if classes is None else np.array(classes),
+        )
+
+    @property
+    def n_layers(self):
+        """Number of hidden layers."""
+        return len(self.noise_std)
+
+    @property
+    def layer_sizes(self):
+        """Units of each hidden layer."""
+        return tuple(coef.shape[1] for coef in self.coefs[0][: self.n_layers])
+
+    @property
+    def n_features_in(self):
+        """Number of inputs of the network."""
+        return self.coefs[0][0].shape[0]
+
+    @property
+    def nbytes(self):
+        """Bytes of all weights."""
+        arrays = [a for part in (self.coefs, self.intercepts) for e in part for a in e]
+        return sum(array.nbytes for array in arrays)
+
+    def __len__(self):
+        return len(self.epochs)
+
+    def __repr__(self):
+        return (
+            f"Recording({len(self)} epochs from {self.epochs[0]} to "
+            f"{self.epochs[-1]}, layer_sizes={self.layer_sizes}, "
+            f"activation={self.activation!r}, noise_std={self.noise_std})"
+        )
+
+    def activations(self, X, *, epoch, layer=-1, n_draws=None, random_state=None):
+        """Noiseless activations S of one layer, after noisy earlier layers.
+
+        The noisy representation is T = S + noise_std * Z with Z standard Gaussian.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+            Inputs of the network; a tensor may live on any device.
+        epoch : int
+            A recorded epoch.
+        layer : int, default=-1
+            Hidden layer, counted from 1; -1 is the last, -2 the one before.
+        n_draws : int or None, default=None
+            Noisy passes per input. The first layer has no noise before it: its
+            draws are equal.
+        random_state : int, RandomState instance or None, default=None
+            Seeds the noise, which is the same on every device.
+
+        Returns
+        -------
+        activations : ndarray or Tensor
+            Of shape (n_inputs, n_units), one noisy pass, when n_draws is None, else
+            (n_inputs, n_draws, n_units). A tensor on the device of X when X is one.
+
+        Raises
+        ------
+        ValueError
+            If the epoch was not recorded, the layer does not exist, or X does not
+            fit the network.
+        """
+        at = self._position(epoch)
+        return network_activations(
+            X,
+            self.coefs[at],
+            self.intercepts[at],
+            self.activation,
+            self.noise_std,
+            layer=layer,
+            n_draws=n_draws,
+            random_state=random_state,
+        )
+
+    def transform(self, X, *, epoch, layer=-1):
+        """Activations of one layer of the network without noise.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+            Inputs of the network; a tensor may live on any device.
+        epoch : int
+            A recorded epoch.
+        layer : int, default=-1
+            Hidden layer, counted from 1; -1 is the last, -2 the one before.
+
+        Returns
+        -------
+        activations : ndarray or Tensor of shape (n_inputs, n_units)
+            A tensor on the device of X when X is one.
+        """
+        at = self._position(epoch)
+        silent = (0.0,) * self.n_layers
+        return network_activations(
+            X,
+            self.coefs[at],
+            self.intercepts[at],
+            self.activation,
+            silent,
+            layer=layer,
+            random_state=0,
+        )
+
+    def at(self, epoch):
+        """Recording of one epoch alone, small enough to hand to another process.
+
+        Parameters
+        ----------
+        epoch : int
+            A recorded epoch.
+
+        Returns
+        -------
+        recording : Recording
+        """
+        at = self._position(epoch)
+        return Recording(
+            [epoch],
+            [self.coefs[at]],
+            [self.intercepts[at]],
+            activation=self.activation,
+            noise_std=self.noise_std,
+            output=self.output,
+            classes=self.classes,
+        )
+
+    def predict_proba(self, X, *, epoch):
+        """Class probabilities at a recorded epoch, without noise.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+            Inputs of the network.
+        epoch : int
+            A recorded epoch.
+
+        Returns
+        -------
+        proba : ndarray or Tensor of shape (n_inputs, n_classes)
+            Columns in the order of ``classes``.
+        """
+        if self.output != "softmax":
+            raise ValueError(
+                "predict_proba needs a recording with output='softmax', the last "
+                f"layer being the output layer. Got output={self.output!r}."
+            )
+        return self._outputs(X, epoch)
+
+    def predict(self, X, *, epoch):
+        """Predicted labels, or values of a regression, at a recorded epoch.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+            Inputs of the network.
+        epoch : int
+            A recorded epoch.
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_inputs,), or of the shape of the outputs
+        """
+        outputs = self._outputs(X, epoch)
+        if self.output == "identity":
+            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        best = np.asarray(outputs.argmax(1))
+        return best if self.classes is None else self.classes[best]
+
+    def save(self, path):
+        """Write the recording to a ``.npz`` file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to write; the name is used as it is.
+        """
+        header = {
+            "activation": self.activation,
+            "noise_std": self.noise_std,
+            "output": self.output,
+        }
+        arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
+        arrays["epochs"] = self.epochs
+        if self.classes is not None:
+            arrays["classes"] = _without_objects(self.classes)
+        for layer, (coefs, intercepts) in enumerate(
+            zip(_by_layer(self.coefs), _by_layer(self.intercepts), strict=True)
+        ):
+            arrays[f"coef_{layer}"] = coefs
+            arrays[f"intercept_{layer}"] = intercepts
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path):
+        """Read a recording written by :meth:`save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where :meth:`save` wrote.
+
+        Returns
+        -------
+        recording : Recording
+            Equal to the one saved.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+            n_layers = sum(name.startswith("coef_") for name in file.files)
+            coefs = [file[f"coef_{layer}"] for layer in range(n_layers)]
+            intercepts = [file[f"intercept_{layer}"] for layer in range(n_layers)]
+            classes = file["classes"] if "classes" in file.files else None
+            epochs = file["epochs"]
+        by_epoch = [list(zip(*part, strict=True)) for part in (coefs, intercepts)]
+        return cls(epochs, *by_epoch, classes=classes, **header)
+
+    def _outputs(self, X, epoch):
+        if self.output is None:
+            raise ValueError(
+                "This recording holds hidden layers only, so it predicts nothing. "
+                "Give from_weights the output layer too, with output='softmax' or "
+                "'identity'."
+            )
+        at = self._position(epoch)
+        return predict_outputs(
+            X, self.coefs[at], self.intercepts[at], self.activation, self.output
+        )
+
+    def _position(self, epoch):
+        found = np.flatnonzero(self.epochs == epoch)
+        if not found.size:
+            raise ValueError(
+                f"Epoch {epoch!r} was not recorded. Recorded epochs: "
+                f"{_abridged(self.epochs)}."
+            )
+        return int(found[0])
+
+
+def _check_epochs(epochs):
+    epochs = np.asarray(epochs)
+    is_list = (
+        epochs.ndim == 1 and epochs.size and np.issubdtype(epochs.dtype, np.number)
+    )
+    if not is_list or len(np.unique(epochs)) != len(epochs) or (epochs < 0).any():
+        raise ValueError(
+            f"epochs must be a list of different numbers >= 0. Got epochs={epochs!r}."
+        )
+    return epochs.astype(np.int64)
+
+
+def _check_layers(coefs, intercepts, epoch):
+    """Copy the layers of one epoch, in one dtype; they must form a chain."""
+    if len(coefs) != len(intercepts) or not len(coefs):
+        raise ValueError(
+            "Every epoch needs one coef and one intercept per layer. Got "
+            f"{len(coefs)} coefs and {len(intercepts)} intercepts at epoch {epoch}."
+        )
+    coefs = [np.array(coef) for coef in coefs]
+    dtype = np.result_type(np.float32, *coefs)
+    coefs = [coef.astype(dtype) for coef in coefs]
+    intercepts = [np.array(intercept, dtype=dtype) for intercept in intercepts]
+    n_in = coefs[0].shape[0]
+    for layer, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True), 1):
+        fits = coef.ndim == 2 and coef.shape[0] == n_in
+        if not fits or intercept.shape != coef.shape[1:]:
+            raise ValueError(
+                f"Layer {layer} at epoch {epoch} must have coefs of shape ({n_in}, "
+                f"n_out) and intercepts of shape (n_out,). Got {coef.shape} and "
+                f"{intercept.shape}."
+            )
+        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+            raise ValueError(f"Layer {layer} at epoch {epoch} has NaN or infinity.")
+        n_in = coef.shape[1]
+    return coefs, intercepts
+
+
+def _by_layer(per_epoch):
+    return [np.stack(layer) for layer in zip(*per_epoch, strict=True)]
+
+
+def _without_objects(classes):
+    return classes.astype(str) if classes.dtype == object else classes
+
+
+def _abridged(epochs):
+    names = [str(epoch) for epoch in epochs]
+    return ", ".join(names if len(names) <= 12 else [*names[:8], "...", *names[-3:]])

@@ -1,0 +1,41 @@
+"""scikit-learn's own checks, with no failure expected."""
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import (
+    check_sample_weight_equivalence_on_dense_data,
+    estimator_checks_generator,
+    parametrize_with_checks,
+)
+
+from skib.neural_network import NoisyMLPClassifier, NoisyMLPRegressor
+
+QUICK = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate_init": 0.05}
+# A fixed number of epochs: no check waits for convergence.
+QUICK["n_iter_no_change"] = np.inf
+
+# float64, as the checks compare to 1e-7.
+EXACT = [
+    NoisyMLPClassifier(noise_std=0, dtype="float64", **QUICK),
+    NoisyMLPRegressor(noise_std=0, dtype="float64", **QUICK),
+]
+
+
+@parametrize_with_checks(EXACT)
+def test_estimators_without_noise_pass_the_checks(estimator, check):
+    check(estimator)
+
+
+def checks_of_noisy_estimators():
+    """All but one: repeated rows meet noise of their own, a weighted row does not."""
+    for estimator in (NoisyMLPClassifier(**QUICK), NoisyMLPRegressor(**QUICK)):
+        for each, check in estimator_checks_generator(estimator):
+            if check.func is not check_sample_weight_equivalence_on_dense_data:
+                yield pytest.param(
+                    each, check, id=f"{type(each).__name__}-{check.func.__name__}"
+                )
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(checks_of_noisy_estimators()))
+def test_noisy_estimators_pass_the_checks(estimator, check):
+    check(estimator)
