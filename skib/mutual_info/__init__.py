@@ -10,14 +10,17 @@ from skib.mutual_info._exact import (
     product_mutual_info,
 )
 from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
+from skib.mutual_info._network import LayerLogConditional, network_log_conditional
 
 __all__ = [
     "BinnedMIEstimator",
     "ExactValue",
     "GaussianMixtureMIEstimator",
+    "LayerLogConditional",
     "awgn_mutual_info",
     "bounds",
     "gaussian_mixture_entropy",
     "linear_network_mutual_info",
+    "network_log_conditional",
     "product_mutual_info",
 ]

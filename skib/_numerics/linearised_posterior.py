@@ -1,0 +1,250 @@
+"""Noise of a network given one of its layers, in the network linearised at the mode."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skib._numerics.noisy_network import NoisyNetwork
+
+__all__ = ["GaussianNoise", "LayerProblem", "linearise_at_mode", "prior"]
+
+MAX_STEPS = 60
+# The search rests when the square of the Newton step, in posterior standard
+# deviations, is below this: the proposal is then centred well enough.
+DECREMENT_TOLERANCE = 1e-4
+FIRST_DAMPING, LAST_DAMPING = 1e-2, 1e8
+
+
+@dataclass(frozen=True)
+class LayerProblem:
+    """Points of one layer, and S_1 of the inputs they came from.
+
+    Attributes
+    ----------
+    network : NoisyNetwork
+    layer : int
+        From 2: no noise comes before the points of layer 1.
+    first : Tensor of shape (n_points, n_units of layer 1)
+        S_1 of each point's input.
+    points : Tensor of shape (n_points, n_units)
+        T_layer.
+    """
+
+    network: NoisyNetwork
+    layer: int
+    first: Tensor
+    points: Tensor
+
+    @property
+    def n_noises(self) -> int:
+        """Number of noise variables before the layer."""
+        return sum(self.network.sizes_before(self.layer))
+
+    @property
+    def noise_std(self) -> float:
+        """Noise of the layer itself."""
+        return self.network.noise_stds[self.layer - 1]
+
+    def rows(self, rows: Tensor) -> LayerProblem:
+        """Keep some of the points."""
+        return LayerProblem(
+            self.network, self.layer, self.first[rows], self.points[rows]
+        )
+
+    def misfit(self, clean: Tensor) -> Tensor:
+        """Return point minus S_layer, in units of the layer's noise."""
+        return (self.points - clean) / self.noise_std
+
+    def squares(self, noise: Tensor) -> Tensor:
+        """Squared length of the noise before the layer and in it, (..., n_points)."""
+        clean = self.network.clean(self.first, noise, self.layer)[-1]
+        return noise.square().sum(-1) + self.misfit(clean).square().sum(-1)
+
+    def log_joint(self, noise: Tensor) -> Tensor:
+        """Log of p(noise) p(point | noise), shape (..., n_points)."""
+        n_units = self.points.shape[-1]
+        constant = _log_normalizer(noise.shape[-1] + n_units)
+        constant += n_units * math.log(self.noise_std)
+        return -0.5 * self.squares(noise) - constant
+
+
+@dataclass(frozen=True)
+class GaussianNoise:
+    """One Gaussian law of the noise per point, precision identity + slopes^T slopes.
+
+    Attributes
+    ----------
+    center : Tensor of shape (n_points, n_noises)
+    slopes : Tensor of shape (n_points, n_units, n_noises)
+        Derivative of S_layer / noise_std by the noise.
+    factor : Tensor of shape (n_points, n_units, n_units)
+        Cholesky factor of identity + slopes slopes^T: nothing as large as n_noises
+        square is ever solved.
+    """
+
+    center: Tensor
+    slopes: Tensor
+    factor: Tensor
+
+    @classmethod
+    def from_slopes(cls, center: Tensor, slopes: Tensor) -> GaussianNoise:
+        """Factor what needs it."""
+        return cls(center, slopes, _gram_factor(slopes, 1.0))
+
+    def rows(self, rows: Tensor) -> GaussianNoise:
+        """Keep some of the points."""
+        return GaussianNoise(self.center[rows], self.slopes[rows], self.factor[rows])
+
+    def draw(self, n_draws: int, generator: torch.Generator) -> Tensor:
+        """Draw offsets from the centre, shape (n_draws, n_points, n_noises)."""
+        # Draw noise and a point from the prior, then take from the noise what the
+        # point teaches about it: what is left has the posterior covariance.
+        n_points, n_units, n_noises = self.slopes.shape
+        draws = torch.randn(
+            n_points,
+            n_noises + n_units,
+            n_draws,
+            generator=generator,
+            dtype=self.center.dtype,
+        )
+        noise, point = draws[:, :n_noises], draws[:, n_noises:]
+        surprise = self.slopes @ noise + point
+        learnt = self.slopes.mT @ torch.cholesky_solve(surprise, self.factor)
+        return (noise - learnt).permute(2, 0, 1)
+
+    def log_density(self, noise: Tensor) -> Tensor:
+        """Log-density at noise of shape (..., n_points, n_noises)."""
+        offsets = noise - self.center
+        seen = torch.einsum("nuk,...nk->...nu", self.slopes, offsets)
+        log_det = self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        squares = offsets.square().sum(-1) + seen.square().sum(-1)
+        return log_det - 0.5 * squares - _log_normalizer(offsets.shape[-1])
+
+
+def prior(problem: LayerProblem) -> GaussianNoise:
+    """Law of the noise before anything is known: N(0, identity)."""
+    n_points, n_units = problem.points.shape
+    center = problem.points.new_zeros(n_points, problem.n_noises)
+    slopes = problem.points.new_zeros(n_points, n_units, problem.n_noises)
+    return GaussianNoise.from_slopes(center, slopes)
+
+
+def linearise_at_mode(
+    problem: LayerProblem, start: Tensor
+) -> tuple[GaussianNoise, Tensor]:
+    """Climb to the likeliest noise of each point by damped Gauss-Newton steps.
+
+    Parameters
+    ----------
+    problem : LayerProblem
+    start : Tensor of shape (n_points, n_noises)
+
+    Returns
+    -------
+    posterior : GaussianNoise
+        Posterior in the network linearised there; exact in a linear network.
+    converged : bool Tensor of shape (n_points,)
+        Whether the search came to rest. At the kink of a ReLU it may not; the
+        Gaussian is then still a proposal like any other.
+    """
+    center = start.clone()
+    slopes = start.new_zeros(*problem.points.shape, start.shape[1])
+    converged = torch.zeros(len(start), dtype=torch.bool, device=start.device)
+    active = torch.arange(len(start), device=start.device)
+    search = _Search.at(problem, start)
+    for _ in range(MAX_STEPS):
+        step, decrement = search.step()
+        arrived = decrement < DECREMENT_TOLERANCE
+        going = ~(arrived | (search.damping > LAST_DAMPING))
+        center[active], slopes[active] = search.noise, search.slopes
+        converged[active] = arrived
+        if not going.any():
+            break
+        active = active[going]
+        search = search.rows(going).moved(step[going])
+    return GaussianNoise.from_slopes(center, slopes), converged
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Where each search stands."""
+
+    problem: LayerProblem
+    noise: Tensor  # (n, n_noises)
+    slopes: Tensor  # (n, n_units, n_noises)
+    misfit: Tensor  # (n, n_units)
+    cost: Tensor  # (n,): minus the log joint density, up to a constant
+    damping: Tensor  # (n,)
+
+    @classmethod
+    def at(cls, problem: LayerProblem, noise: Tensor) -> _Search:
+        clean = problem.network.clean(problem.first, noise, problem.layer)
+        slopes = problem.network.slopes(clean) / problem.noise_std
+        misfit = problem.misfit(clean[-1])
+        cost = 0.5 * (noise.square().sum(1) + misfit.square().sum(1))
+        return cls(problem, noise, slopes, misfit, cost, torch.zeros_like(cost))
+
+    def rows(self, rows: Tensor) -> _Search:
+        return _Search(
+            self.problem.rows(rows),
+            self.noise[rows],
+            self.slopes[rows],
+            self.misfit[rows],
+            self.cost[rows],
+            self.damping[rows],
+        )
+
+    def step(self) -> tuple[Tensor, Tensor]:
+        """Return the damped Gauss-Newton step and its squared length to go."""
+        downhill = (self.slopes.mT @ self.misfit[..., None])[..., 0] - self.noise
+        # (c I + J^T J)^-1 = (I - J^T (c I + J J^T)^-1 J) / c
+        c = 1 + self.damping
+        seen = self.slopes @ downhill[..., None]
+        gain = torch.cholesky_solve(seen, _gram_factor(self.slopes, c))
+        step = (downhill - (self.slopes.mT @ gain)[..., 0]) / c[:, None]
+        return step, (step * downhill).sum(1) * c
+
+    def moved(self, step: Tensor) -> _Search:
+        """Take the steps that do not raise the cost; damp the others more."""
+        there = _Search.at(self.problem, self.noise + step)
+        better = there.cost <= self.cost
+        less = torch.where(self.damping > FIRST_DAMPING, 0.1 * self.damping, 0.0)
+        more = (10 * self.damping).clamp_min(FIRST_DAMPING)
+        return _Search(
+            self.problem,
+            torch.where(better[:, None], there.noise, self.noise),
+            torch.where(better[:, None, None], there.slopes, self.slopes),
+            torch.where(better[:, None], there.misfit, self.misfit),
+            torch.where(better, there.cost, self.cost),
+            torch.where(better, less, more),
+        )
+
+
+def _gram_factor(slopes: Tensor, ridge: Tensor | float) -> Tensor:
+    """Cholesky factor of ridge * identity + slopes slopes^T."""
+    gram = slopes @ slopes.mT
+    diagonal = gram.diagonal(dim1=-2, dim2=-1)
+    diagonal += ridge[:, None] if isinstance(ridge, Tensor) else ridge
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    bad = failed > 0
+    if bad.any():
+        ridges = torch.as_tensor(ridge).to(slopes).expand(len(slopes))
+        factor[bad] = _gram_factor_by_qr(slopes[bad], ridges[bad])
+    return factor
+
+
+def _gram_factor_by_qr(slopes: Tensor, ridge: Tensor) -> Tensor:
+    """Return the same factor without squaring: for slopes of 1e8 and more."""
+    identity = torch.eye(slopes.shape[1], dtype=slopes.dtype, device=slopes.device)
+    stacked = torch.cat([ridge.sqrt()[:, None, None] * identity, slopes.mT], dim=1)
+    upper = torch.linalg.qr(stacked, mode="r").R
+    signs = upper.diagonal(dim1=-2, dim2=-1).sign()
+    return (upper * signs[..., None]).mT.contiguous()
+
+
+def _log_normalizer(n_dims: int) -> float:
+    return 0.5 * n_dims * math.log(2 * math.pi)
