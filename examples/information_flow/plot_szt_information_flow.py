@@ -80,10 +80,12 @@ binned = information_flow(
 
 
 def losses(X, y):
+    """Cross-entropy of the noise-free network at the recorded epochs."""
     return [log_loss(y, recording.predict_proba(X, epoch=e)) for e in recording.epochs]
 
 
 def draw_curves(axes):
+    """Information, binned entropy and loss against the epoch."""
     flow.plot(ax=axes[0])
     InformationFlowDisplay.from_flow(binned).plot(ax=axes[1])
     axes[1].set_ylabel("H(Bin(T)) [nats]")

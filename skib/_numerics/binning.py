@@ -30,13 +30,40 @@ def bin_codes(
     codes : array of shape (n_samples, n_features), smallest unsigned integer dtype
         From 0 to ``n_bins - 1``.
     """
-    edges = np.linspace(low, high, n_bins + 1)
-    position = (np.asarray(values, dtype=np.float64) - low) * (n_bins / (high - low))
-    codes = np.clip(position, 0, n_bins - 1).astype(np.intp)
+    width = (high - low) / n_bins
+    position = (np.asarray(values, dtype=np.float64) - low) / width
+    codes = np.clip(position, 0, n_bins - 1).astype(np.int64)
     # Rounding may put a value next to an edge on its wrong side.
-    codes -= (values < edges[codes]) & (codes > 0)
-    codes += (values >= edges[codes + 1]) & (codes < n_bins - 1)
+    codes -= (values < low + codes * width) & (codes > 0)
+    codes += (values >= low + (codes + 1) * width) & (codes < n_bins - 1)
     return codes.astype(np.min_scalar_type(n_bins - 1))
+
+
+def number_rows(codes: NDArray[np.integer], n_codes: ArrayLike) -> NDArray[np.integer]:
+    """Return for each row the number of its kind, counted from 0.
+
+    Parameters
+    ----------
+    codes : integer array of shape (n_rows, n_columns)
+        Column ``k`` holds 0 to ``n_codes[k] - 1``.
+    n_codes : int or sequence of n_columns ints
+        How many codes there are, overall or by column.
+
+    Returns
+    -------
+    numbers : int array of shape (n_rows,)
+    """
+    return number_distinct(_row_keys(codes, np.broadcast_to(n_codes, codes.shape[1])))
+
+
+def number_distinct(keys: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return for each key the number of its kind, counted from 0."""
+    order = np.argsort(keys)
+    is_new = np.zeros(len(keys), dtype=np.int64)
+    is_new[_run_starts(keys[order])[1:]] = 1
+    numbers = np.empty_like(is_new)
+    numbers[order] = np.cumsum(is_new)
+    return numbers
 
 
 def count_rows(
@@ -77,7 +104,7 @@ def _row_keys(
     for column, radix in zip(codes.T, map(int, n_codes), strict=True):
         if n_keys * radix > LARGEST_KEY:
             # Only keys that occur need a number before more columns are taken in.
-            keys = _ranks(keys)
+            keys = number_distinct(keys)
             n_keys = int(keys.max()) + 1
             if n_keys == len(keys):
                 break
@@ -85,15 +112,6 @@ def _row_keys(
         keys += column
         n_keys *= radix
     return keys
-
-
-def _ranks(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    order = np.argsort(keys)
-    is_new = np.zeros(len(keys), dtype=np.int64)
-    is_new[_run_starts(keys[order])[1:]] = 1
-    ranks = np.empty_like(keys)
-    ranks[order] = np.cumsum(is_new)
-    return ranks
 
 
 def _run_starts(ordered: NDArray) -> NDArray[np.intp]:

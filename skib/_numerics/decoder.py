@@ -97,7 +97,7 @@ def _smooth(covariance: Tensor, n_draws: int) -> Tensor:
 
 
 def _log_density(points: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
-    """ln N(point; mean, covariance) + (d / 2) ln(2 pi), one Gaussian per point."""
+    """Ln N(point; mean, covariance) + (d / 2) ln(2 pi), one Gaussian per point."""
     factor = torch.linalg.cholesky(covariance)
     white = torch.linalg.solve_triangular(
         factor, (points - mean)[:, :, None], upper=False

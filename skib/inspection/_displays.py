@@ -262,7 +262,9 @@ class InformationPlaneDisplay:
             x = self.input_information[:, column] * scale
             y = self.label_information[:, column] * scale
             color = layer_color(column, len(self.layers))
-            (line,) = self.ax_.plot(x, y, "-", lw=1, color=color, label=f"layer {layer}")
+            (line,) = self.ax_.plot(
+                x, y, "-", lw=1, color=color, label=f"layer {layer}"
+            )
             self.ax_.errorbar(
                 x,
                 y,

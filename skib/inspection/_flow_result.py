@@ -115,9 +115,14 @@ class InformationFlow:
             "label_entropy": self.label_entropy,
             "provenance": self.provenance,
         }
-        arrays = {"epochs": self.epochs, "layers": self.layers, **self._tables()}
+        arrays: dict[str, Any] = {
+            "header": np.array(json.dumps(header)),
+            "epochs": self.epochs,
+            "layers": self.layers,
+            **self._tables(),
+        }
         with Path(path).open("wb") as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: Any) -> InformationFlow:
@@ -137,7 +142,7 @@ class InformationFlow:
         return cls(**arrays, **header)
 
     def _tables(self) -> dict[str, np.ndarray]:
-        """The fields that have the axes (epoch, layer)."""
+        """Return the fields that have the axes (epoch, layer)."""
         shape = (len(self.epochs), len(self.layers))
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {

@@ -260,8 +260,8 @@ def _check_estimator(
     if isinstance(estimator, BinnedMIEstimator):
         if n_draws is not None:
             raise ValueError(
-                "n_draws has no meaning for a BinnedMIEstimator: it bins the noise-free "
-                f"network, which has one activation per input. Got n_draws={n_draws}."
+                "n_draws has no meaning for a BinnedMIEstimator: it bins the "
+                f"noise-free network, which has one activation per input. Got n_draws={n_draws}."
             )
         return dict.fromkeys(layers, estimator)
     noise = {layer: recording.noise_std[layer - 1] for layer in layers}
@@ -278,7 +278,7 @@ def _check_estimator(
     if wrong:
         raise ValueError(
             "The estimator must have the noise that the network was recorded with: "
-            f"{wrong} by layer. Got noise_std={estimator.noise_std!r}. Set it, or leave "
-            "estimator=None."
+            f"{wrong} by layer. Got noise_std={estimator.noise_std!r}. Set it, or "
+            "leave estimator=None."
         )
     return dict.fromkeys(layers, estimator)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from scipy.special import xlogy
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skib._numerics.binning import bin_codes, cell_index
+from skib._numerics.binning import bin_codes, number_distinct, number_rows
 from skib.exceptions import UncoveredBinsWarning
 from skib.mutual_info._input_law import (
     check_activations,
@@ -24,6 +25,8 @@ from skib.mutual_info._input_law import (
 from skib.mutual_info._stratified import StratifiedMean
 
 __all__ = ["BinnedMIEstimator"]
+
+POSITIVE = {"min_val": 0, "max_val": np.inf, "include_boundaries": "neither"}
 
 
 class BinnedMIEstimator(BaseEstimator):
@@ -65,8 +68,10 @@ class BinnedMIEstimator(BaseEstimator):
         0 when each input has one activation, since X is taken as the whole law of the
         input. The plug-in bias of finitely many draws is not corrected: it lowers
         H(Bin(T)|X) by up to about (cells hit by an input - 1) / (2 n_draws).
-    bin_edges_ : ndarray of shape (n_bins + 1,)
-        Edges of the bins.
+    n_bins_ : int
+        Bins per unit.
+    value_range_ : tuple of float
+        Lower edge of the first and upper edge of the last bin.
     input_entropy_ : float
         H(X) in nats, of the distinct inputs: the ceiling of I(X;Bin(T)).
     saturated_ : bool
@@ -134,8 +139,8 @@ class BinnedMIEstimator(BaseEstimator):
         X = check_activations(self, X, reset=True)
         self.classes_, labels = check_labels(self, y, X)
         law = input_law(X, labels, check_weights(sample_weight, len(X)))
-        self.bin_edges_ = self._bin_edges(X)
-        self._set_results(law)
+        self.n_bins_, self.value_range_ = self._fit_bins(X)
+        self._set_results(self._terms(law), law)
         return self
 
     def score(self, X, y=None):
@@ -156,10 +161,9 @@ class BinnedMIEstimator(BaseEstimator):
         check_is_fitted(self)
         X = check_activations(self, X, reset=False)
         labels = check_known_labels(self, y, X) if self.target == "label" else None
-        terms = _binned_terms(input_law(X, labels, None), self.bin_edges_)
+        terms = self._terms(input_law(X, labels, None))
         name = "mutual_info" if self.target == "input" else "label_mutual_info"
         return terms.mean(name)
-
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -167,22 +171,14 @@ class BinnedMIEstimator(BaseEstimator):
         tags.target_tags.required = self.target == "label"
         return tags
 
-    def _bin_edges(self, X):
+    def _fit_bins(self, X):
         low, high = self._check_value_range(X)
         if self.bin_width is None:
-            if not (isinstance(self.n_bins, Integral) and self.n_bins >= 1):
-                raise ValueError(
-                    f"n_bins must be an integer >= 1. Got n_bins={self.n_bins!r}."
-                )
-            return np.linspace(low, high, self.n_bins + 1)
-        if not (isinstance(self.bin_width, Real) and 0 < self.bin_width < np.inf):
-            raise ValueError(
-                "bin_width must be None or a finite number > 0, in activation units. "
-                f"Got bin_width={self.bin_width!r}."
-            )
+            return check_scalar(self.n_bins, "n_bins", Integral, min_val=1), (low, high)
+        check_scalar(self.bin_width, "bin_width", Real, **POSITIVE)
         # A width that divides the range up to rounding makes no sliver of a last bin.
         n_bins = max(1, int(np.ceil((high - low) / self.bin_width - 1e-9)))
-        return low + self.bin_width * np.arange(n_bins + 1)
+        return n_bins, (low, low + n_bins * self.bin_width)
 
     def _check_value_range(self, X):
         smallest, largest = float(X.min()), float(X.max())
@@ -207,8 +203,10 @@ class BinnedMIEstimator(BaseEstimator):
             )
         return low, high
 
-    def _set_results(self, law):
-        terms = _binned_terms(law, self.bin_edges_)
+    def _terms(self, law):
+        return _binned_terms(law, self.n_bins_, *self.value_range_)
+
+    def _set_results(self, terms, law):
         for name in terms.names:
             known = self.classes_ is not None or not name.startswith("label")
             # One activation per input is the whole law: nothing was sampled.
@@ -217,10 +215,10 @@ class BinnedMIEstimator(BaseEstimator):
             setattr(self, f"{name}_std_error_", error if known else None)
         self.input_entropy_ = law.input_entropy
         slack = self.input_entropy_ - self.mutual_info_
-        self.saturated_ = bool(0 < self.input_entropy_ and slack <= 1e-9)
+        self.saturated_ = bool(self.input_entropy_ > 0 and slack <= 1e-9)
 
 
-def _binned_terms(law, edges):
+def _binned_terms(law, n_bins, low, high):
     """Mean of the information terms over the inputs' draws, with their spread.
 
     The terms are the influence functions of the plug-in quantities, so their spread
@@ -229,15 +227,13 @@ def _binned_terms(law, edges):
     n_inputs, n_draws, n_units = law.centers.shape
     activations = law.centers.cpu().numpy().reshape(-1, n_units)
     joint = law.joint.cpu().numpy()
-    cell = cell_index(bin_codes(activations, edges), len(edges) - 1)
+    cell = number_rows(bin_codes(activations, n_bins, low, high), n_bins)
     owner = np.repeat(np.arange(n_inputs), n_draws)
 
     by_label = np.stack([np.bincount(cell, p[owner] / n_draws) for p in joint.T], 1)
     p_cell = by_label.sum(1)
-    _, own_cell, hits = np.unique(
-        owner * len(p_cell) + cell, return_inverse=True, return_counts=True
-    )
-    p_cell_given_input = hits[own_cell] / n_draws
+    own_cell = number_distinct(owner * len(p_cell) + cell)
+    p_cell_given_input = np.bincount(own_cell)[own_cell] / n_draws
     # A label of weight 0 has no cells: its ratio is 0 / 0, and its share 0.
     prior = np.maximum(by_label.sum(0), np.finfo(float).tiny)
     ratio = by_label / p_cell[:, None] / prior

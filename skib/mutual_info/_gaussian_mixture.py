@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skib._numerics.kernel_sums import mixture_log_density
@@ -18,8 +18,8 @@ from skib._validation import check_device, check_noise_std
 from skib.exceptions import EstimateNotConvergedWarning, SaturationWarning
 from skib.mutual_info._input_law import (
     check_activations,
-    check_labels,
     check_known_labels,
+    check_labels,
     check_target,
     check_weights,
     input_law,
@@ -251,21 +251,18 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         check_noise_std(self.noise_std)
         check_target(self.target)
         if self.n_mc != "auto":
-            _check_count("n_mc", self.n_mc)
-        _check_count("max_samples", self.max_samples)
-        if self.tol is not None and not (isinstance(self.tol, Real) and self.tol > 0):
-            raise ValueError(
-                "tol must be None or a standard error > 0, in nats. Got "
-                f"tol={self.tol!r}."
-            )
+            check_scalar(self.n_mc, "n_mc", Integral, min_val=1)
+        check_scalar(self.max_samples, "max_samples", Integral, min_val=1)
+        if self.tol is not None:
+            check_scalar(self.tol, "tol", Real, min_val=0, include_boundaries="neither")
 
     def _check_activations(self, X, *, reset):
         device = None if self.device is None else check_device(self.device)
         X = check_activations(self, X, reset=reset, device=device)
         if X.ndim == 3 and X.shape[1] < MIN_DRAWS:
             raise ValueError(
-                f"X must hold at least {MIN_DRAWS} draws per input, so that the bias of "
-                f"having few can be seen. Got {X.shape[1]} in an array of shape "
+                f"X must hold at least {MIN_DRAWS} draws per input, so that the bias of"
+                f" having few shows. Got {X.shape[1]} in an array of shape "
                 f"{tuple(X.shape)}. Draw more, or give a two-dimensional array if each "
                 "input has exactly one centre."
             )
@@ -280,8 +277,8 @@ class GaussianMixtureMIEstimator(BaseEstimator):
             return max(2, math.ceil(AUTO_SAMPLES / n_inputs))
         if self.n_mc == 1 and n_inputs == 1:
             raise ValueError(
-                "n_mc must be at least 2 when all inputs have the same activations: one "
-                "sample has no standard error. Got n_mc=1."
+                "n_mc must be at least 2 when all inputs have the same activations: "
+                "one sample has no standard error. Got n_mc=1."
             )
         return self.n_mc
 
@@ -296,9 +293,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         while means.n_samples < wanted:
             n_mc = min(wanted - means.n_samples, per_round)
             samples = draw_samples(law, n_mc, self.noise_std, generator)
-            terms = information_terms(
-                law, samples, self.noise_std, n_threads=n_threads
-            )
+            terms = information_terms(law, samples, self.noise_std, n_threads=n_threads)
             means.add(terms, n_mc)
             if means.n_samples == wanted and self.tol is not None:
                 wanted = self._wanted_n_mc(means, n_inputs)
@@ -313,9 +308,9 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         allowed = max(self.max_samples // n_inputs, done)
         if done == allowed:
             warnings.warn(
-                f"The standard error is {error:.2g} nats after {done} noise samples for "
-                f"each of {n_inputs} inputs, above tol={self.tol}. Raise max_samples or "
-                "tol, or give more draws per input.",
+                f"The standard error is {error:.2g} nats after {done} noise samples "
+                f"for each of {n_inputs} inputs, above tol={self.tol}. Raise "
+                "max_samples or tol, or give more draws per input.",
                 EstimateNotConvergedWarning,
             )
         # A tenth more than the error asks for, since it is itself an estimate.
@@ -331,26 +326,21 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         self.input_entropy_ = self._law.input_entropy
         slack = self.input_entropy_ - self.mutual_info_
         self.saturated_ = bool(
-            0 < self.input_entropy_ and slack <= 3 * self.mutual_info_std_error_ + 1e-9
+            self.input_entropy_ > 0 and slack <= 3 * self.mutual_info_std_error_ + 1e-9
         )
         if self.saturated_:
             warnings.warn(
-                f"I(X;T) = {self.mutual_info_:.4g} nats is at its ceiling, the entropy "
-                f"of the {len(self._law.centers)} inputs given: the noise confuses none "
+                f"I(X;T) = {self.mutual_info_:.4g} nats is at its ceiling, the "
+                f"entropy of the {len(self._law.centers)} inputs given: the noise confuses none "
                 "of them, and the value says nothing more about the layer.",
                 SaturationWarning,
             )
 
     def _log_density(self, points, weights):
-        """ln of the mixture of the fitted inputs with these weights."""
+        """Ln of the mixture of the fitted inputs with these weights."""
         return mixture_log_density(points, self._law.centers, weights, self.noise_std)
 
     def _label_log_densities(self, points):
-        """ln p(t|y) for every fitted label, shape (n_points, n_classes)."""
+        """Ln p(t|y) for every fitted label, shape (n_points, n_classes)."""
         columns = [self._log_density(points, w / w.sum()) for w in self._law.joint.T]
         return torch.stack(columns, dim=1)
-
-
-def _check_count(name, value):
-    if not (isinstance(value, Integral) and value >= 1):
-        raise ValueError(f"{name} must be an integer >= 1. Got {name}={value!r}.")

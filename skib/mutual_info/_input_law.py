@@ -192,6 +192,8 @@ def check_labels(
 def check_known_labels(estimator: Any, y: Any, X: Tensor) -> np.ndarray:
     """Return, for each row of X, the index of its label among the fitted classes."""
     classes, labels = check_labels(estimator, y, X)
+    assert classes is not None, "labels are required where they are to be known"
+    assert labels is not None
     unknown = np.setdiff1d(classes, estimator.classes_)
     if unknown.size:
         raise ValueError(

@@ -72,11 +72,11 @@ def draw_samples(
     groups = np.repeat(np.arange(n_inputs), n_mc)
     # Drawn on the host, so that every device sees the same noise.
     noise = noise_std * generator.standard_normal((n_inputs * n_mc, n_units))
-    to_device = {"device": law.centers.device}
+    device = law.centers.device
     return Samples(
-        torch.as_tensor(groups, **to_device),
-        torch.as_tensor(draws.ravel(), **to_device),
-        torch.as_tensor(noise, **to_device),
+        torch.as_tensor(groups, device=device),
+        torch.as_tensor(draws.ravel(), device=device),
+        torch.as_tensor(noise, device=device),
         n_mc,
     )
 

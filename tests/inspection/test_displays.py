@@ -28,7 +28,7 @@ def _no_windows():
 
 def make_flow(**kwargs):
     names = ("mutual_info", "entropy", "conditional_entropy")
-    fields = {name: VALUES for name in names}
+    fields = dict.fromkeys(names, VALUES)
     fields |= {f"{name}_std_error": ERRORS for name in names}
     return InformationFlow(
         epochs=np.array([0, 1, 10]),

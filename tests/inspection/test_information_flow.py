@@ -1,5 +1,6 @@
 """Information over epochs and layers: truth, parallelism, resuming, refusals."""
 
+import itertools
 import math
 
 import joblib
@@ -20,7 +21,7 @@ NOISE_STD = 0.3
 def make_recording(activation="tanh", noise_std=NOISE_STD, epochs=(0, 1, 5)):
     random = np.random.RandomState(1)
     sizes = [3, 4, 2, 2]
-    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    shapes = list(itertools.pairwise(sizes))
     coefs = [[(1 + e / 4) * random.randn(*s) * 0.7 for s in shapes] for e in epochs]
     intercepts = [[0.1 * random.randn(s[1]) for s in shapes] for _ in epochs]
     return Recording.from_weights(

@@ -41,7 +41,7 @@ class TestDeterministicNetworks:
         fitted = BinnedMIEstimator(4).fit(ACTIVATIONS, LABELS)
         codes = plain_codes(ACTIVATIONS, 4)
         within = sum(
-            (LABELS == label).mean() * plain_entropy(codes[LABELS == label])
+            (label == LABELS).mean() * plain_entropy(codes[label == LABELS])
             for label in range(3)
         )
         assert fitted.label_conditional_entropy_ == pytest.approx(within, abs=1e-12)
@@ -76,7 +76,7 @@ class TestBins:
 
     def test_width_that_divides_the_range_makes_no_sliver(self):
         fitted = BinnedMIEstimator(bin_width=0.05).fit(ACTIVATIONS)
-        assert len(fitted.bin_edges_) == 41
+        assert fitted.n_bins_ == 40
         assert fitted.entropy_ == BinnedMIEstimator(40).fit(ACTIVATIONS).entropy_
 
     def test_uncovered_activations_warn_and_go_to_the_end_bins(self):
@@ -88,8 +88,7 @@ class TestBins:
     def test_range_of_the_data(self):
         activations = 10 * RANDOM.rand(100, 2)
         fitted = BinnedMIEstimator(5, value_range="data").fit(activations)
-        assert fitted.bin_edges_[0] == activations.min()
-        assert fitted.bin_edges_[-1] == activations.max()
+        assert fitted.value_range_ == (activations.min(), activations.max())
 
     def test_constant_activations_have_no_information(self):
         fitted = BinnedMIEstimator(value_range="data").fit(np.full((5, 2), 3.0))
@@ -141,9 +140,8 @@ def test_tensors_are_arrays():
 @pytest.mark.parametrize(
     ("parameters", "match"),
     [
-        ({"n_bins": 0}, "n_bins must be an integer >= 1"),
-        ({"n_bins": 2.5}, "n_bins must be an integer >= 1"),
-        ({"bin_width": -1}, "bin_width must be None or a finite number > 0"),
+        ({"n_bins": 0}, "n_bins == 0, must be >= 1"),
+        ({"bin_width": -1}, "bin_width == -1, must be > 0"),
         ({"value_range": (1, -1)}, "low < high"),
         ({"value_range": "date"}, "value_range must be 'data' or two finite numbers"),
         ({"value_range": None}, "value_range must be 'data' or two finite numbers"),

@@ -197,9 +197,9 @@ class TestInvariance:
     def test_weight_two_is_two_rows(self):
         weights = np.array([2.0] + [1.0] * 39)
         rows = np.concatenate([CLOUD, CLOUD[:1]])
-        assert self.fit(
-            CLOUD, sample_weight=weights
-        ).mutual_info_ == pytest.approx(self.fit(rows).mutual_info_, abs=1e-12)
+        assert self.fit(CLOUD, sample_weight=weights).mutual_info_ == pytest.approx(
+            self.fit(rows).mutual_info_, abs=1e-12
+        )
 
     def test_weight_zero_is_no_row(self):
         weights = np.array([0.0] + [1.0] * 39)
@@ -326,10 +326,9 @@ class TestRefusals:
         ("parameters", "match"),
         [
             ({"target": "output"}, "target must be one of"),
-            ({"n_mc": 0}, "n_mc must be an integer >= 1"),
-            ({"n_mc": 2.5}, "n_mc must be an integer >= 1"),
-            ({"max_samples": 0}, "max_samples must be an integer >= 1"),
-            ({"tol": 0}, "tol must be None or a standard error > 0"),
+            ({"n_mc": 0}, "n_mc == 0, must be >= 1"),
+            ({"max_samples": 0}, "max_samples == 0, must be >= 1"),
+            ({"tol": 0}, "tol == 0, must be > 0"),
             ({"device": "abacus"}, "device must be None or a torch device"),
             ({"target": "label"}, "requires y to be passed"),
         ],
@@ -354,6 +353,11 @@ class TestRefusals:
     def test_activations(self, X, match):
         with pytest.raises(ValueError, match=match):
             GaussianMixtureMIEstimator().fit(X)
+
+    @pytest.mark.parametrize("parameters", [{"n_mc": 2.5}, {"tol": "small"}])
+    def test_parameters_of_a_wrong_type(self, parameters):
+        with pytest.raises(TypeError, match="must be an instance of"):
+            GaussianMixtureMIEstimator(**parameters).fit(CLOUD)
 
     def test_labels_and_weights_that_do_not_fit(self):
         estimator = GaussianMixtureMIEstimator()
