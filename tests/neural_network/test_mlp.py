@@ -192,25 +192,23 @@ def test_early_stopping_needs_something_to_validate_on():
         )
 
 
-class InterruptAt:
-    """Stands for a user who presses Ctrl-C in the middle of an epoch."""
+def interrupt_at_call(monkeypatch, n_calls):
+    """Press Ctrl-C in the middle of a step: at this call of the matrix product."""
+    left, product = [n_calls], torch.bmm
 
-    def __init__(self, monkeypatch, step):
-        from skib.neural_network._optimizers import Adam
-
-        self.left, self.step_ = step, Adam.step_
-        monkeypatch.setattr(Adam, "step_", lambda *args: self(*args))
-
-    def __call__(self, *args):
-        self.left -= 1
-        if self.left < 0:
+    def interrupted(*args, **kwargs):
+        left[0] -= 1
+        if left[0] < 0:
             raise KeyboardInterrupt
-        return self.step_(*args)
+        return product(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "bmm", interrupted)
 
 
 def test_an_interrupted_fit_is_usable(monkeypatch):
     model = make_classifier(record_epochs="log", batch_size=50)
-    InterruptAt(monkeypatch, step=3 * 7 + 1)
+    # Three steps an epoch; three products forward, three and two back.
+    interrupt_at_call(monkeypatch, 7 * 3 * 8 + 5)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model.fit(X, y)
     assert model.n_iter_ == 7
@@ -323,31 +321,46 @@ def test_dropout_acts_in_training_only(noise):
     assert model.score(X, y) > 0.9
 
 
+def losses_of_a_still_network(X, target, **options):
+    """Loss of many noisy passes through one linear unit whose weights stay."""
+    model = NoisyMLPRegressor(
+        1,
+        "identity",
+        solver="sgd",
+        learning_rate_init=1e-15,
+        alpha=0,
+        max_iter=4000,
+        n_iter_no_change=np.inf,
+        random_state=0,
+        dtype="float64",
+        **options,
+    ).fit(X, target)
+    return model, np.array(model.loss_curve_)
+
+
 @pytest.mark.parametrize("noise", ["additive", "gaussian_dropout", "dropout"])
 def test_training_noise_has_the_mean_and_spread_asked_for(noise):
-    from skib.neural_network._training import NoiseSource
+    """The noise adds half the variance it causes at the output to the squared error."""
+    target = X[:, 0] - X[:, 1]
+    model, losses = losses_of_a_still_network(X, target, noise=noise, noise_std=0.5)
+    spread = 0.5 * model.coefs_[1][0, 0]
+    if noise != "additive":
+        spread = spread * model.transform(X)[:, 0]
+    expected = np.mean((model.predict(X) - target) ** 2 + spread**2) / 2
+    error = losses.std() / len(losses) ** 0.5
+    assert losses.mean() == pytest.approx(expected, abs=4 * error)
+    assert error < 0.1 * np.mean(spread**2)
 
-    source = NoiseSource(
-        noise,
-        (0.5, 2.0),
-        (3, 4),
-        seeds=[0, 1],
-        dtype=torch.float64,
-        device=torch.device("cpu"),
-    )
-    (layers,) = source.draw(1, 200_000)
-    assert [tuple(layer.shape) for layer in layers] == [
-        (2, 3, 200_000),
-        (2, 4, 200_000),
-    ]
-    for layer, std in zip(layers, (0.5, 2.0), strict=True):
-        mean = 0.0 if noise == "additive" else 1.0
-        np.testing.assert_allclose(layer.mean(-1), mean, atol=4 * std / 200_000**0.5)
-        np.testing.assert_allclose(layer.std(-1), std, rtol=0.02)
-    if noise == "dropout":
-        # A spread of 0.5 is the usual dropout with a rate of 0.2.
-        assert (layers[0] == 0).double().mean() == pytest.approx(0.2, abs=0.003)
-        assert layers[0].unique().tolist() == [0.0, 1.25]
+
+def test_dropout_drops_at_the_rate_of_its_spread():
+    """One sample, one unit: a factor of 0, or of 1.25 at a rate of 0.2."""
+    x, target = X[:1], [3.0]
+    model, losses = losses_of_a_still_network(x, target, noise="dropout", noise_std=0.5)
+    bias = model.intercepts_[1][0]
+    outputs = bias + np.array([0, 1.25]) * (model.predict(x)[0] - bias)
+    is_dropped = np.isclose(losses, (outputs[0] - 3) ** 2 / 2)
+    assert np.isclose(losses[~is_dropped], (outputs[1] - 3) ** 2 / 2).all()
+    assert is_dropped.mean() == pytest.approx(0.2, abs=4 * 0.4 / len(losses) ** 0.5)
 
 
 def test_orthonormal_updates_make_weights_orthonormal():
