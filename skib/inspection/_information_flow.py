@@ -261,7 +261,8 @@ def _check_estimator(
         if n_draws is not None:
             raise ValueError(
                 "n_draws has no meaning for a BinnedMIEstimator: it bins the "
-                f"noise-free network, which has one activation per input. Got n_draws={n_draws}."
+                "noise-free network, which has one activation per input. Got "
+                f"n_draws={n_draws}."
             )
         return dict.fromkeys(layers, estimator)
     noise = {layer: recording.noise_std[layer - 1] for layer in layers}

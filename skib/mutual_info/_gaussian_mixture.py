@@ -331,8 +331,8 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         if self.saturated_:
             warnings.warn(
                 f"I(X;T) = {self.mutual_info_:.4g} nats is at its ceiling, the "
-                f"entropy of the {len(self._law.centers)} inputs given: the noise confuses none "
-                "of them, and the value says nothing more about the layer.",
+                f"entropy of the {len(self._law.centers)} inputs given: the noise "
+                "confuses none of them, and the value says nothing more about the layer.",
                 SaturationWarning,
             )
 
