@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor
 
 from skib._numerics.clouds import Clouds, Queries
+from skib._numerics.threads import torch_threads
 
 # exp() of strongly negative arguments is 8-20 times slower on CPUs, and so are
 # products of its tiny results. Below this floor a kernel is invisible beside the own
@@ -62,7 +60,7 @@ class TorchTiles:
         own : Tensor of shape (n_queries, n_blocks), float64
         others : Tensor of shape (n_queries, n_blocks, n_columns), float64
         """
-        with _torch_threads(self.n_threads):
+        with torch_threads(self.n_threads):
             tiles = [
                 self._tile_sums(
                     queries.part(
@@ -95,16 +93,6 @@ class TorchTiles:
             sums[rows, place[rows]] = 0.0
             others += sums.transpose(1, 2) @ weights[groups].to(dtype)
         return own, others
-
-
-@contextmanager
-def _torch_threads(n_threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def log_density_tile(

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skib._numerics.kernel_sums import mixture_log_density
+from skib._numerics.threads import torch_threads
 from skib._validation import check_device, check_noise_std
 from skib.exceptions import EstimateNotConvergedWarning, SaturationWarning
 from skib.mutual_info._input_law import (
@@ -182,7 +183,9 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         classes, labels = check_labels(self, y, X)
         law = input_law(X, labels, check_weights(sample_weight, len(X)))
         self._law, self.classes_ = law, classes
-        self._set_results(self._integrate(law))
+        n_threads = effective_n_jobs(self.n_jobs)
+        with torch_threads(n_threads):
+            self._set_results(self._integrate(law, n_threads))
         return self
 
     def score_samples(self, T):
@@ -282,11 +285,10 @@ class GaussianMixtureMIEstimator(BaseEstimator):
             )
         return self.n_mc
 
-    def _integrate(self, law):
+    def _integrate(self, law, n_threads):
         """Sample until the wanted error, or the allowed work, is reached."""
         n_inputs, n_draws, _ = law.centers.shape
         generator = self._generator()
-        n_threads = effective_n_jobs(self.n_jobs)
         means = StratifiedMean(law.input_weights, None if law.one_center else n_draws)
         wanted = self._first_n_mc(n_inputs)
         per_round = max(1, SAMPLES_PER_ROUND // n_inputs)
@@ -332,7 +334,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
             warnings.warn(
                 f"I(X;T) = {self.mutual_info_:.4g} nats is at its ceiling, the "
                 f"entropy of the {len(self._law.centers)} inputs given: the noise "
-                "confuses none of them, and the value says nothing more about the layer.",
+                "confuses none of them, and the value says no more about the layer.",
                 SaturationWarning,
             )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import torch
+
+from skib._numerics.threads import torch_threads
 
 __all__ = ["threads_for"]
 
@@ -13,13 +14,7 @@ __all__ = ["threads_for"]
 WORTH_TWO = 2**24
 
 
-@contextmanager
-def threads_for(n_multiplications: int) -> Iterator[None]:
+def threads_for(n_multiplications: int) -> AbstractContextManager[None]:
     """Use one torch thread while the work is small; restore the number after."""
-    before = torch.get_num_threads()
-    if n_multiplications < WORTH_TWO:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    small = n_multiplications < WORTH_TWO
+    return torch_threads(1 if small else torch.get_num_threads())
