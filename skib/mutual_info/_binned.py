@@ -249,6 +249,6 @@ def _binned_terms(law, n_bins, low, high):
         "label_mutual_info": label_information,
         "label_conditional_entropy": entropy - label_information,
     }
-    means = StratifiedMean(law.input_weights.cpu())
+    means = StratifiedMean(law.input_weights.cpu(), law.centers.mean(1).cpu())
     means.add({name: torch.from_numpy(t) for name, t in terms.items()}, n_draws)
     return means

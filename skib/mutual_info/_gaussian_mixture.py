@@ -28,7 +28,7 @@ from skib.mutual_info._input_law import (
 from skib.mutual_info._paired import (
     ESTIMATES,
     MIN_DRAWS,
-    draw_samples,
+    NoisySampler,
     information_terms,
     plug_in_conditional_entropy,
 )
@@ -234,7 +234,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         labels = check_known_labels(self, y, X) if self.target == "label" else None
         law = input_law(X, labels, None)
         n_mc = self._first_n_mc(len(law.centers))
-        samples = draw_samples(law, n_mc, self.noise_std, self._generator())
+        samples = NoisySampler(law, self.noise_std, self._generator()).draw(n_mc)
         points = law.centers[samples.groups, samples.draws].double() + samples.noise
         weights = law.joint[samples.groups] / n_mc
         marginal = self._log_density(points, self._law.input_weights)
@@ -288,15 +288,24 @@ class GaussianMixtureMIEstimator(BaseEstimator):
     def _integrate(self, law, n_threads):
         """Sample until the wanted error, or the allowed work, is reached."""
         n_inputs, n_draws, _ = law.centers.shape
-        generator = self._generator()
-        means = StratifiedMean(law.input_weights, None if law.one_center else n_draws)
+        sampler = NoisySampler(law, self.noise_std, self._generator())
+        means = StratifiedMean(
+            law.input_weights,
+            law.centers.mean(1),
+            None if law.one_center else n_draws,
+        )
         wanted = self._first_n_mc(n_inputs)
         per_round = max(1, SAMPLES_PER_ROUND // n_inputs)
         while means.n_samples < wanted:
             n_mc = min(wanted - means.n_samples, per_round)
-            samples = draw_samples(law, n_mc, self.noise_std, generator)
+            samples = sampler.draw(n_mc)
             terms = information_terms(law, samples, self.noise_std, n_threads=n_threads)
-            means.add(terms, n_mc)
+            means.add(
+                terms.values,
+                n_mc,
+                draws=None if law.one_center else samples.draws,
+                influences=terms.influences,
+            )
             if means.n_samples == wanted and self.tol is not None:
                 wanted = self._wanted_n_mc(means, n_inputs)
         return means
