@@ -114,7 +114,7 @@ def check_activations(
     if isinstance(X, Tensor):
         return _check_tensor(estimator, X, reset=reset).to(device or X.device)
     options = {"dtype": [np.float64, np.float32], "estimator": estimator}
-    if np.ndim(X) <= 2:
+    if np.asarray(X).ndim <= 2:
         del options["estimator"]
         X = validate_data(estimator, X, reset=reset, **options)
     else:
@@ -216,7 +216,7 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         )
     if weights.min() < 0 or weights.sum() == 0:
         raise ValueError(
-            "sample_weight must be >= 0 with a positive sum: it is the law of the "
+            "sample_weight must be >= 0 and not all zero: it is the law of the "
             f"inputs. Got weights from {weights.min()} to {weights.max()}."
         )
     return weights

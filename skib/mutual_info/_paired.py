@@ -186,7 +186,7 @@ def information_terms(
     }
     return Terms(
         dict(zip(ESTIMATES + BRACKET, quantities, strict=True)),
-        {} if law.one_center else influences,
+        influences,
     )
 
 

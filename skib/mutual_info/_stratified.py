@@ -89,13 +89,12 @@ class StratifiedMean:
         values = values - self._origin
         self._totals += values.sum(1)
         self._squares += values.square().sum(1)
-        if draws is not None:
-            cells = draws.reshape(len(values), n_samples)
-            cells = cells + self.n_draws * torch.arange(len(values)).to(cells)[:, None]
-            self._draw_totals.index_add_(0, cells.flatten(), values.flatten(0, 1))
-            self._draw_counts += torch.bincount(
-                cells.flatten(), minlength=len(self._draw_counts)
-            )
+        if self.n_draws is not None:
+            assert draws is not None, "strata that have draws need those of the samples"
+            strata = torch.arange(len(values), device=draws.device)
+            cells = strata.repeat_interleave(n_samples) * self.n_draws + draws
+            self._draw_totals.index_add_(0, cells, values.flatten(0, 1))
+            self._draw_counts += cells.bincount(minlength=len(self._draw_counts))
         self.n_samples += n_samples
 
     def mean(self, name: str) -> float:
@@ -105,18 +104,20 @@ class StratifiedMean:
         return float(self.weights @ means + self._origin[column])
 
     def std_error(self, name: str) -> float:
-        """Standard error of the mean of a quantity, of noise and draws together."""
+        """Return the standard error of the mean of a quantity."""
         own = self._spread(self.names.index(name))
-        variance = own.of_mean
-        if name in self._influences:
-            # The sampled draws enter by their terms; that all terms depend on the
-            # draws adds what the influence has more than these.
+        variance = float(self.weights**2 @ own.of_mean)
+        if self.n_draws is not None and name in self._influences:
+            # The draws sampled enter by their terms; that all terms depend on all
+            # draws adds what the influence has more than these. An estimate of that
+            # may be negative, and the error not less for it.
             excess = self._influence(name).between_draws - own.between_draws
-            variance = variance + excess / self.n_draws
-        return math.sqrt(max(0.0, float(self.weights**2 @ variance)))
+            variance += max(0.0, float(self.weights**2 @ excess) / self.n_draws)
+        # Rounding may leave a little less than none.
+        return math.sqrt(max(0.0, variance))
 
     def draw_error(self, name: str) -> float:
-        """Part of the standard error that more noise on the same draws cannot lower.
+        """Return the part of the error that more noise on the same draws leaves.
 
         0 as long as no draw was sampled twice, since it is not known then.
         """
