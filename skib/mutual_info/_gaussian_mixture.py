@@ -387,7 +387,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
                 f"I(X;T) lies between {low:.4g} and {high:.4g} nats, a bracket so wide "
                 f"that the estimate says little: {n_draws} draws per input do not fill "
                 f"{n_units} units. Gaussian clouds as wide would take about "
-                f"{_draws_needed(self._law, self.noise_std):.1g} draws. Give more "
+                f"{_draws_needed(self._law, self.noise_std):g} draws. Give more "
                 "draws, reduce the units (PCA of the activations keeps the noise round "
                 "and its information is a lower bound), or raise noise_std.",
                 HighDimensionWarning,
@@ -411,11 +411,11 @@ class GaussianMixtureMIEstimator(BaseEstimator):
 
 
 def _draws_needed(law, noise_std):
-    """Draws that bring the bias of h(T|X) to about `GOOD_BIAS`, were it Gaussian."""
+    """Draws for a bias of `GOOD_BIAS` in h(T|X), were clouds Gaussian; one digit."""
     clouds = law.centers.double()
     scatter = (clouds - clouds.mean(1, keepdim=True)).flatten(0, 1)
     covariance = scatter.T @ scatter / len(scatter)
     stds = torch.linalg.eigvalsh(covariance).clamp_min(0).sqrt()
     chi_square = chi_square_of_gaussian(stds.cpu().numpy(), noise_std)
     # The leading bias is chi_square / (2 n_draws).
-    return leading_bias(1, chi_square) / GOOD_BIAS
+    return float(f"{leading_bias(1, chi_square) / GOOD_BIAS:.1g}")

@@ -315,8 +315,8 @@ def test_correction_is_closer_than_plug_in_in_tanh_networks(width, n_draws):
     fitted = list(fits(problem, 32, n_seeds=24))
     corrected = column(fitted, "mutual_info_") - truth
     plug_in = column(fitted, "mutual_info_high_") - truth
-    # 128 draws leave both less bias than the spread of so few seeds shows.
-    noise = 2 * corrected.std() / math.sqrt(len(fitted)) if n_draws == 128 else 0
+    # More draws leave both less bias than the spread of so few seeds shows.
+    noise = 2 * corrected.std() / math.sqrt(len(fitted)) if n_draws > 16 else 0
     assert abs(corrected.mean()) < abs(plug_in.mean()) + noise
     assert_bracket_holds(fitted, truth)
 
