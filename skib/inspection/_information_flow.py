@@ -100,13 +100,14 @@ def information_flow(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skib.datasets import make_szt
     >>> from skib.inspection import information_flow
     >>> from skib.neural_network import NoisyMLPClassifier
     >>> X, y = make_szt()
     >>> net = NoisyMLPClassifier(
-    ...     (4, 3), "tanh", noise_std=0.1, max_iter=2, tol=0.0, record_epochs=[0, 2],
-    ...     random_state=0,
+    ...     (4, 3), "tanh", noise_std=0.1, max_iter=2, n_iter_no_change=np.inf,
+    ...     record_epochs=[0, 2], random_state=0,
     ... ).fit(X, y)
     >>> flow = information_flow(net, X[::16], y[::16], n_draws=16, random_state=0)
     >>> flow.mutual_info.shape

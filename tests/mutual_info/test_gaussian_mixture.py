@@ -392,7 +392,7 @@ class TestRefusals:
             estimator.fit(CLOUD, CLOUD[:, 0])
         with pytest.raises(ValueError, match="one weight for each of the 40"):
             estimator.fit(CLOUD, sample_weight=[1.0])
-        with pytest.raises(ValueError, match="not all zero"):
+        with pytest.raises(ValueError, match="nor all weights zero"):
             estimator.fit(CLOUD, sample_weight=np.zeros(40))
 
     def test_one_sample_of_one_input_has_no_error(self):
