@@ -77,7 +77,7 @@ def _moments(clouds: Tensor, origin: Tensor, noise_std: float) -> tuple[Tensor, 
     for part, part_mean, part_scatter in zip(
         *(values.split(n_rows) for values in (clouds, mean, scatter)), strict=True
     ):
-        scaled = part.double().sub_(origin).mul_(1 / noise_std)
+        scaled = (part.double() - origin).mul_(1 / noise_std)
         part_mean.copy_(scaled.mean(1))
         scaled -= part_mean[:, None]
         torch.matmul(scaled.mT, scaled, out=part_scatter)
