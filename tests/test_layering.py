@@ -38,7 +38,7 @@ GROUND = {
 LOOKS_DOWN_ON = {
     "exceptions.py": set(),
     "_version.py": set(),
-    "_numerics": STANDARD | ARRAYS | {"numba", "skib.exceptions"},
+    "_numerics": STANDARD | ARRAYS | {"numba", "llvmlite", "skib.exceptions"},
     "_validation.py": STANDARD
     | ARRAYS
     | {"sklearn", "skib.exceptions", "skib._numerics"},

@@ -59,10 +59,9 @@ def number_rows(codes: NDArray[np.integer], n_codes: ArrayLike) -> NDArray[np.in
 def number_distinct(keys: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return for each key the number of its kind, counted from 0."""
     order = np.argsort(keys)
-    is_new = np.zeros(len(keys), dtype=np.int64)
-    is_new[_run_starts(keys[order])[1:]] = 1
-    numbers = np.empty_like(is_new)
-    numbers[order] = np.cumsum(is_new)
+    ordered = keys[order]
+    numbers = np.zeros(len(keys), dtype=np.int64)
+    numbers[order[1:]] = np.cumsum(ordered[1:] != ordered[:-1])
     return numbers
 
 

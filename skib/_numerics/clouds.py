@@ -26,8 +26,9 @@ RUN = 32
 # four digits of the distances that matter, a few noise widths.
 SINGLE_UP_TO_HALF_WIDTH = 500.0
 
-# Values converted to float64 at a time while the centres are scaled.
-VALUES_PER_CHUNK = 1 << 20
+# Values converted to float64 at a time while the centres are scaled: they stay in the
+# cache from one step to the next.
+VALUES_PER_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,17 @@ class Clouds:
         middles = 0.5 * (low + high)
         if float((high - low).max()) > 2 * SINGLE_UP_TO_HALF_WIDTH:
             dtype = torch.float64
+        places = origin + noise_std * middles.repeat_interleave(groups_per_leaf, 0)
         offsets = torch.empty(centers.shape, dtype=dtype, device=centers.device)
-        for rows in torch.arange(n_groups, device=order.device).split(_chunk(centers)):
-            scaled = (centers[order[rows]].double() - origin) / noise_std
-            scaled -= middles[rows // groups_per_leaf, None]
-            offsets[rows] = scaled.to(dtype)
+        n_rows = _chunk(centers)
+        for rows, part, place in zip(
+            order.split(n_rows),
+            offsets.split(n_rows),
+            places[:n_groups].split(n_rows),
+            strict=True,
+        ):
+            scaled = centers[rows].double().sub_(place[:, None]).mul_(1 / noise_std)
+            part.copy_(scaled)
         return cls(
             offsets=offsets,
             weights=weights.double()[order],
@@ -173,9 +180,15 @@ def _chunk(centers: Tensor) -> int:
 
 
 def _group_summaries(centers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    parts = [
-        torch.stack([part.amin(1), part.mean(1), part.amax(1)])
-        for part in map(Tensor.double, centers.split(_chunk(centers)))
-    ]
-    low, mean, high = torch.cat(parts, dim=1)
+    summaries = centers.new_empty(3, len(centers), centers.shape[2])
+    n_rows = _chunk(centers)
+    for part, summary in zip(
+        centers.split(n_rows), summaries.split(n_rows, dim=1), strict=True
+    ):
+        # Draws last: reductions over neighbours in memory are several times faster.
+        draws = part.mT.contiguous()
+        summary[0] = draws.amin(2)
+        summary[1] = draws.mean(2)
+        summary[2] = draws.amax(2)
+    low, mean, high = summaries.double()
     return low, mean, high

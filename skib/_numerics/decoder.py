@@ -7,13 +7,20 @@ Gaussian with the cloud's mean and covariance fills the gaps between them.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+from skib._numerics.geometry import boxes, spatial_order, squared_gaps
 
 # The summaries cost n_features^2 / 2 products per (query, cloud).
 MAX_FEATURES = 24
 EXPONENT_RANGE = (-80.0, 60.0)
-QUERIES_PER_TILE = 256
+QUERIES_PER_TILE = 128
+
+# Values converted to float64 at a time.
+VALUES_PER_CHUNK = 1 << 16
 
 
 def gaussian_sums(
@@ -43,26 +50,17 @@ def gaussian_sums(
         Density of the query's own cloud, and weighted sum over all other clouds, in
         units of the kernel of the query's own centre.
     """
-    scaled = centers.double() / noise_std
-    scaled = scaled - scaled.mean((0, 1))
+    origin = centers.mean((0, 1)).double()
+    left_out = (centers[groups, draws].double() - origin) / noise_std
     offset = noise.double() / noise_std
-    left_out = scaled[groups, draws]
     queries = left_out + offset
     # ln of the own kernel; its factor (2 pi)^(-d/2) cancels against the summaries'.
     own_kernel = -0.5 * (offset**2).sum(1)
 
-    mean, scatter = _moments(scaled)
-    n_draws = scaled.shape[1]
-    coefficients = _quadratic_coefficients(mean, _smooth(scatter / n_draws, n_draws))
-    others = torch.empty_like(own_kernel)
-    for rows in torch.arange(len(queries), device=queries.device).split(
-        QUERIES_PER_TILE
-    ):
-        exponent = _quadratic_features(queries[rows]) @ coefficients.T
-        exponent -= own_kernel[rows, None]
-        densities = exponent.clamp_(*EXPONENT_RANGE).exp_()
-        densities.scatter_(1, groups[rows, None], 0.0)
-        others[rows] = densities @ weights
+    mean, scatter = _moments(centers, origin, noise_std)
+    n_draws = centers.shape[1]
+    covariance = _smooth(scatter / n_draws, n_draws)
+    others = _sums_of_others(queries, groups, own_kernel, weights, mean, covariance)
 
     mean, scatter = _leave_out(mean[groups], scatter[groups], left_out, n_draws)
     covariance = _smooth(scatter / (n_draws - 1), n_draws - 1)
@@ -70,11 +68,56 @@ def gaussian_sums(
     return own.clamp(*EXPONENT_RANGE).exp(), others
 
 
-def _moments(clouds: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and scatter matrix of each cloud."""
-    mean = clouds.mean(1)
-    centred = clouds - mean[:, None]
-    return mean, centred.mT @ centred
+def _moments(clouds: Tensor, origin: Tensor, noise_std: float) -> tuple[Tensor, Tensor]:
+    """Mean and scatter matrix of each cloud, from the origin in units of the noise."""
+    n_groups, _, n_features = clouds.shape
+    mean = origin.new_empty(n_groups, n_features)
+    scatter = origin.new_empty(n_groups, n_features, n_features)
+    n_rows = max(1, VALUES_PER_CHUNK // clouds[0].numel())
+    for part, part_mean, part_scatter in zip(
+        *(values.split(n_rows) for values in (clouds, mean, scatter)), strict=True
+    ):
+        scaled = (part.double() - origin).mul_(1 / noise_std)
+        part_mean.copy_(scaled.mean(1))
+        scaled -= part_mean[:, None]
+        torch.matmul(scaled.mT, scaled, out=part_scatter)
+    return mean, scatter
+
+
+def _sums_of_others(
+    queries: Tensor,
+    groups: Tensor,
+    own_kernel: Tensor,
+    weights: Tensor,
+    mean: Tensor,
+    covariance: Tensor,
+) -> Tensor:
+    """Weighted sum of all clouds but the own at each query.
+
+    Clouds that are nowhere in a tile of neighbouring queries above the lowest exponent
+    are given that without a look.
+    """
+    coefficients = _quadratic_coefficients(mean, covariance)
+    order = spatial_order(queries, QUERIES_PER_TILE)
+    low, high = boxes(queries[order], QUERIES_PER_TILE)
+    height = boxes(-own_kernel[order, None], QUERIES_PER_TILE)[1]
+    # No variance in any direction is above the largest row sum, no peak above 0.
+    widest = covariance.abs().sum(2).amax(1)
+    gaps = squared_gaps(low, high, mean, mean)
+    in_reach = height - 0.5 * gaps / widest > EXPONENT_RANGE[0]
+    tile = torch.arange(len(order), device=order.device) // QUERIES_PER_TILE
+    in_reach[tile, groups[order]] = True
+    others = torch.empty_like(own_kernel)
+    for rows, near in zip(order.split(QUERIES_PER_TILE), in_reach, strict=True):
+        clouds = torch.nonzero(near)[:, 0]
+        exponent = _quadratic_features(queries[rows]) @ coefficients[clouds].T
+        exponent -= own_kernel[rows, None]
+        densities = exponent.clamp_(*EXPONENT_RANGE).exp_()
+        place = near.cumsum(0) - 1
+        densities.scatter_(1, place[groups[rows], None], 0.0)
+        far = weights[~near].sum() * math.exp(EXPONENT_RANGE[0])
+        others[rows] = densities @ weights[clouds] + far
+    return others
 
 
 def _leave_out(

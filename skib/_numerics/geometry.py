@@ -7,6 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+# Distances worked on at a time, half a megabyte of float64.
+VALUES_IN_CACHE = 1 << 16
+
 
 def spatial_order(points: Tensor, leaf_size: int) -> Tensor:
     """Order points by halving the widest side until a leaf is left.
@@ -24,28 +27,28 @@ def spatial_order(points: Tensor, leaf_size: int) -> Tensor:
     order : Tensor of shape (n_points,), int64
         ``points[order]`` is sorted; on the device of `points`.
     """
-    values = points.detach().cpu().numpy()
+    columns = np.ascontiguousarray(points.detach().cpu().numpy().T)
     leaves: list[NDArray[np.int64]] = []
-    waiting = [np.arange(len(values))]
+    waiting = [np.arange(len(points))]
     while waiting:
         rows = waiting.pop()
         if len(rows) <= leaf_size:
             leaves.append(rows)
         else:
-            left, right = _halves(values, rows, leaf_size)
+            left, right = _halves(columns, rows, leaf_size)
             waiting += [right, left]
     return torch.from_numpy(np.concatenate(leaves)).to(points.device)
 
 
 def _halves(
-    values: NDArray[np.float64], rows: NDArray[np.int64], leaf_size: int
+    columns: NDArray[np.float64], rows: NDArray[np.int64], leaf_size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     # The left half is a whole number of leaves, so that runs and leaves agree.
     n_leaves = -(-len(rows) // leaf_size)
     middle = (n_leaves // 2) * leaf_size
-    points = values[rows]
-    widest = int(np.argmax(points.max(0) - points.min(0)))
-    sorted_rows = rows[np.argpartition(points[:, widest], middle)]
+    points = columns.take(rows, axis=1)
+    widest = (points.max(1) - points.min(1)).argmax()
+    sorted_rows = rows[points[widest].argpartition(middle)]
     return sorted_rows[:middle], sorted_rows[middle:]
 
 
@@ -91,10 +94,14 @@ def squared_gaps(
         Zero where boxes overlap.
     """
     squared = low.new_zeros(len(low), len(other_low))
-    for axis in range(low.shape[1]):
-        gap = torch.maximum(
-            other_low[:, axis] - high[:, axis, None],
-            low[:, axis, None] - other_high[:, axis],
-        ).clamp_min_(0.0)
-        squared.addcmul_(gap, gap)
+    n_rows = max(1, VALUES_IN_CACHE // max(1, len(other_low)))
+    for part, part_low, part_high in zip(
+        squared.split(n_rows), low.split(n_rows), high.split(n_rows), strict=True
+    ):
+        for axis in range(low.shape[1]):
+            gap = torch.maximum(
+                other_low[:, axis] - part_high[:, axis, None],
+                part_low[:, axis, None] - other_high[:, axis],
+            ).clamp_min_(0.0)
+            part.addcmul_(gap, gap)
     return squared

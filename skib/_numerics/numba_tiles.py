@@ -1,8 +1,8 @@
 """Kernel sums by compiled loops, one kernel per number of features.
 
-The loop over the queries of a tile is innermost and of constant length, so that LLVM
-turns it into vector instructions. Only contraction (a*b+c in one rounding) is allowed:
-reordering would delete the rounding trick of the exponentials, silently.
+A tile of queries lies side by side in vector registers (`lanes`) while the centres of
+a leaf pass by, one at a time. Up to `UNROLLED_UP_TO_FEATURES` the loop over features is
+unrolled and coordinates of the queries stay in registers as long as they fit.
 """
 
 from __future__ import annotations
@@ -15,20 +15,24 @@ from functools import cache
 import numba
 import numpy as np
 import torch
-from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from skib._numerics.clouds import Clouds, Queries
-
-# A few vector registers of float32, whatever their width.
-QUERIES_PER_TILE = 32
+from skib._numerics.lanes import (
+    FORMATS,
+    N_LANES,
+    add,
+    add_exp2,
+    load,
+    multiply_add,
+    spread,
+    store,
+    subtract,
+)
 
 # One kernel is compiled per number of features up to this, one for all above.
 UNROLLED_UP_TO_FEATURES = 24
-
-FEATURES_AT_A_TIME = 16
 
 # The expanded square takes one operation per feature, the difference form two, but it
 # loses radius^2 of the last digit: within these radii of the leaves (in noise widths)
@@ -42,13 +46,6 @@ LEAVES_PER_FLUSH = 32
 
 # Chunks of tiles per thread: leaves are spread unevenly over tiles.
 CHUNKS_PER_THREAD = 8
-
-# Adding and subtracting 1.5 * 2^23 rounds a float32 to an integer and leaves that
-# integer in the lowest bits; 1.5 * 2^52 does so for float64.
-ROUND = np.float32(1.5 * 2**23)
-ROUND_DOUBLE = 1.5 * 2.0**52
-LOWEST = np.float32(-80.0)
-LOWEST_DOUBLE = -500.0
 
 
 class NumbaTiles:
@@ -64,7 +61,7 @@ class NumbaTiles:
         Threads to use; the sums do not depend on it.
     """
 
-    queries_per_tile = QUERIES_PER_TILE
+    queries_per_tile = N_LANES
 
     def __init__(
         self, clouds: Clouds, bounds: list[tuple[int, int]], n_threads: int
@@ -75,20 +72,18 @@ class NumbaTiles:
         radius = float((clouds.high - clouds.low).norm(dim=1).max()) / 2
         expanded = radius <= EXPANDED_UP_TO_RADIUS[clouds.offsets.dtype]
         n_features = clouds.offsets.shape[2]
-        if n_features <= UNROLLED_UP_TO_FEATURES:
-            self.sum_tiles = _compiled(n_features, expanded)
-            offsets, middles = clouds.offsets.numpy(), clouds.middles.numpy()
-        else:
-            self.sum_tiles = _compiled(0, expanded)
-            missing = 0, -n_features % FEATURES_AT_A_TIME
-            offsets = pad(clouds.offsets, missing).numpy()
-            middles = pad(clouds.middles, missing).numpy()
+        unrolled = n_features <= UNROLLED_UP_TO_FEATURES
+        self.sum_tiles = _compiled(n_features if unrolled else 0, expanded)
+        offsets = clouds.offsets.numpy()
+        layout = FORMATS[offsets.dtype.name]
         self.clouds = (
             offsets,
-            _negative_half_squares(offsets),
+            _coded_half_squares(offsets, layout.code),
             clouds.weights.numpy().astype(offsets.dtype),
-            middles,
+            clouds.middles.numpy(),
             clouds.groups_per_leaf,
+            layout.code,
+            layout.shift,
         )
 
     def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,10 +122,13 @@ class NumbaTiles:
         return torch.from_numpy(own.T), torch.from_numpy(others)
 
 
-def _negative_half_squares(offsets: NDArray[np.floating]) -> NDArray[np.floating]:
+def _coded_half_squares(
+    offsets: NDArray[np.floating], code: float
+) -> NDArray[np.floating]:
     # einsum sums the squares without storing them.
     squares = np.einsum("gdf,gdf->gd", offsets, offsets)
-    return (-0.5 * LOG2_E * squares).astype(offsets.dtype)
+    squares *= -0.5 * LOG2_E * code
+    return squares
 
 
 def _in_threads(
@@ -145,60 +143,19 @@ def _in_threads(
         list(pool.map(run, np.stack([edges[:-1], edges[1:]], axis=1)))
 
 
-@numba.njit(fastmath={"contract"}, nogil=True, cache=True)
-def _exp2_single(x):  # type: ignore[no-untyped-def]
-    """2^x in float32 for x < 127, relative error 1e-7; floored at 2^-80."""
-    x = x if x > LOWEST else LOWEST
-    rounded = x + ROUND
-    f = x - (rounded - ROUND)
-    # Chebyshev fit of 2^f on [-1/2, 1/2].
-    p = np.float32(0.0013390863364667234)
-    p = p * f + np.float32(0.0096760319183220541)
-    p = p * f + np.float32(0.0555035711421907782)
-    p = p * f + np.float32(0.2402210748530833755)
-    p = p * f + np.float32(0.6931471880262287811)
-    p = p * f + np.float32(1.0000000754548971930)
-    exponent = np.int32(np.float32(rounded).view(np.int32) << 23)
-    return np.int32(exponent + np.float32(p).view(np.int32)).view(np.float32)
-
-
-@numba.njit(fastmath={"contract"}, nogil=True, cache=True)
-def _exp2_double(x):  # type: ignore[no-untyped-def]
-    """2^x in float64 for x < 1023, relative error 3e-16; floored at 2^-500."""
-    x = x if x > LOWEST_DOUBLE else LOWEST_DOUBLE
-    rounded = x + ROUND_DOUBLE
-    f = x - (rounded - ROUND_DOUBLE)
-    p = 4.455817908336064493e-10
-    p = p * f + 7.0741942972885210056e-9
-    p = p * f + 1.0178057087733941105e-7
-    p = p * f + 1.3215432535912376166e-6
-    p = p * f + 0.000015252733841556772589
-    p = p * f + 0.00015403530463724354209
-    p = p * f + 0.0013333558146406470697
-    p = p * f + 0.0096181291075872566681
-    p = p * f + 0.055504108664821627039
-    p = p * f + 0.24022650695910159567
-    p = p * f + 0.69314718055994530925
-    p = p * f + 1.0
-    exponent = np.int64(np.float64(rounded).view(np.int64) << 52)
-    return np.int64(exponent + np.float64(p).view(np.int64)).view(np.float64)
-
-
-def _exp2(x: float) -> float:
-    """2^x in the precision of `x`, compiled code only."""
-    raise NotImplementedError
-
-
-@overload(_exp2)
-def _exp2_of_its_precision(x):  # type: ignore[no-untyped-def]
-    exp2 = _exp2_single if x == numba.float32 else _exp2_double
-    return lambda x: exp2(x)
+def _jit(function: Callable[..., None]) -> Callable[..., None]:
+    """Compile at the first call, and keep the code on disk where that is possible."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        # Neither the package's folder nor the user's cache can be written.
+        return numba.njit(nogil=True)(function)
 
 
 @numba.njit(inline="always")
 def _fetch(points, reference, first, n_queries, here, height):  # type: ignore[no-untyped-def]
     """Copy a tile's queries, features first; a short tile repeats its last query."""
-    for q in range(here.shape[1]):
+    for q in range(N_LANES):
         row = first + min(q, n_queries - 1)
         height[q] = reference[row]
         for k in range(points.shape[1]):
@@ -207,86 +164,63 @@ def _fetch(points, reference, first, n_queries, here, height):  # type: ignore[n
 
 @numba.njit(inline="always")
 def _localise(  # type: ignore[no-untyped-def]
-    expanded, here, height, middle, local, square, constant
+    expanded, here, height, middle, code, shift, local, square, constant
 ):
-    """Express a tile relative to a leaf's middle; exponents count in powers of 2."""
-    scale = LOG2_E if expanded else 1.0
-    for q in range(QUERIES_PER_TILE):
+    """Express a tile relative to a leaf's middle, exponents coded for `add_exp2`."""
+    scale = LOG2_E * code if expanded else 1.0
+    for q in range(N_LANES):
         square[q] = 0.0
     for k in range(len(middle)):
-        for q in range(QUERIES_PER_TILE):
+        for q in range(N_LANES):
             u = here[k, q] - middle[k]
             square[q] += u * u
             local[k, q] = scale * u
-    for q in range(QUERIES_PER_TILE):
+    for q in range(N_LANES):
         exponent = height[q] - 0.5 * square[q] if expanded else height[q]
-        constant[q] = LOG2_E * exponent
+        constant[0, q] = LOG2_E * exponent * code + shift
 
 
 @numba.njit(inline="always")
 def _sum_cloud(  # type: ignore[no-untyped-def]
-    n_features, expanded, local, constant, cloud, squares, start, stop, acc
+    n_features, expanded, local, constant, cloud, squares, fall, start, stop
 ):
     """Sum the kernels of a run of draws at every query of the tile."""
-    zero = cloud.dtype.type(0.0)
-    half = cloud.dtype.type(0.5 * LOG2_E)
-    for q in range(QUERIES_PER_TILE):
-        acc[q] = zero
+    height = load(constant, 0)
+    zero = spread(cloud.dtype.type(0.0))
+    total = zero
     for draw in range(start, stop):
-        for q in range(QUERIES_PER_TILE):
-            if expanded:
-                x = constant[q] + squares[draw]
-                for k in range(n_features):
-                    x += local[k, q] * cloud[draw, k]
-            else:
-                y = zero
-                for k in range(n_features):
-                    v = local[k, q] - cloud[draw, k]
-                    y += v * v
-                x = constant[q] - half * y
-            acc[q] += _exp2(x)
+        if expanded:
+            # -|c|^2 / 2 + tc, then the rest.
+            exponent = spread(squares[draw])
+            for k in range(n_features):
+                exponent = multiply_add(
+                    load(local, k), spread(cloud[draw, k]), exponent
+                )
+            exponent = add(exponent, height)
+        else:
+            squared = zero
+            for k in range(n_features):
+                step = subtract(load(local, k), spread(cloud[draw, k]))
+                squared = multiply_add(step, step, squared)
+            exponent = multiply_add(squared, spread(fall), height)
+        total = add_exp2(total, exponent)
+    return total
 
 
 @numba.njit(inline="always")
-def _sum_wide_cloud(  # type: ignore[no-untyped-def]
-    expanded, local, constant, cloud, squares, start, stop, acc, partial
-):
-    """Do the same for many features, so many at a time."""
-    zero = cloud.dtype.type(0.0)
-    half = cloud.dtype.type(0.5 * LOG2_E)
-    for q in range(QUERIES_PER_TILE):
-        acc[q] = zero
-    for draw in range(start, stop):
-        for q in range(QUERIES_PER_TILE):
-            partial[q] = zero
-        for first in range(0, cloud.shape[1], FEATURES_AT_A_TIME):
-            for q in range(QUERIES_PER_TILE):
-                y = partial[q]
-                for k in range(FEATURES_AT_A_TIME):
-                    u = local[first + k, q]
-                    c = cloud[draw, first + k]
-                    y += u * c if expanded else (u - c) * (u - c)
-                partial[q] = y
-        for q in range(QUERIES_PER_TILE):
-            rise = partial[q] + squares[draw] if expanded else -half * partial[q]
-            acc[q] += _exp2(constant[q] + rise)
-
-
-@numba.njit(inline="always")
-def _set_own_apart(group, query_group, first, n_queries, acc, own_block):  # type: ignore[no-untyped-def]
+def _set_own_apart(group, query_group, first, n_queries, sums, own_block):  # type: ignore[no-untyped-def]
     """Move the sums of the queries that belong to this group from others to own."""
     for q in range(n_queries):
         if query_group[first + q] == group:
-            own_block[first + q] = acc[q]
-            acc[q] = 0.0
+            own_block[first + q] = sums[0, q]
+            sums[0, q] = 0.0
 
 
 @numba.njit(inline="always")
-def _add_weighted(weights, acc, total_block):  # type: ignore[no-untyped-def]
+def _add_weighted(weights, sums, total):  # type: ignore[no-untyped-def]
     for c in range(len(weights)):
         if weights[c] != 0.0:
-            for q in range(QUERIES_PER_TILE):
-                total_block[c, q] += weights[c] * acc[q]
+            store(total, c, multiply_add(spread(weights[c]), sums, load(total, c)))
 
 
 @numba.njit(inline="always")
@@ -294,7 +228,7 @@ def _flush(total, first, n_queries, others):  # type: ignore[no-untyped-def]
     """Move what a run of leaves added up in single precision to float64."""
     for b in range(total.shape[0]):
         for c in range(total.shape[1]):
-            for q in range(QUERIES_PER_TILE):
+            for q in range(N_LANES):
                 if q < n_queries:
                     others[first + q, b, c] += total[b, c, q]
                 total[b, c, q] = 0.0
@@ -306,9 +240,8 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
 
     0 stands for any number of them, not unrolled.
     """
-    unrolled = n_features > 0
 
-    @numba.njit(fastmath={"contract"}, nogil=True, cache=True)
+    @_jit
     def sum_tiles(  # type: ignore[no-untyped-def]
         tiles,
         kept,
@@ -320,72 +253,70 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
         weights,
         middles,
         groups_per_leaf,
+        code,
+        shift,
         edges,
         own,
         others,
     ):
         dtype = offsets.dtype
         n_groups, n_leaves, n_blocks = len(offsets), len(middles), len(edges) - 1
-        here = np.zeros((middles.shape[1], QUERIES_PER_TILE))
-        height = np.empty(QUERIES_PER_TILE)
-        local = np.empty((middles.shape[1], QUERIES_PER_TILE), dtype)
-        constant = np.empty(QUERIES_PER_TILE, dtype)
-        square = np.empty(QUERIES_PER_TILE)
-        acc = np.empty(QUERIES_PER_TILE, dtype)
-        partial = np.empty(QUERIES_PER_TILE, dtype)
-        total = np.zeros((n_blocks, others.shape[2], QUERIES_PER_TILE), dtype)
+        features = n_features if n_features > 0 else middles.shape[1]
+        fall = dtype.type(-0.5 * LOG2_E * code)
+        here = np.zeros((middles.shape[1], N_LANES))
+        height = np.empty(N_LANES)
+        local = np.empty((middles.shape[1], N_LANES), dtype)
+        constant = np.empty((1, N_LANES), dtype)
+        square = np.empty(N_LANES)
+        apart = np.empty((1, N_LANES), dtype)
+        total = np.zeros((n_blocks, others.shape[2], N_LANES), dtype)
         owned = np.zeros(n_groups, np.bool_)
         for tile in range(tiles[0], tiles[1]):
-            first = tile * QUERIES_PER_TILE
-            n_queries = min(QUERIES_PER_TILE, len(points) - first)
+            first = tile * N_LANES
+            n_queries = min(N_LANES, len(points) - first)
             _fetch(points, reference, first, n_queries, here, height)
             for q in range(n_queries):
                 owned[query_group[first + q]] = True
+            n_summed = 0
             for leaf in range(n_leaves):
-                if kept[tile, leaf]:
-                    _localise(
-                        expanded,
-                        here,
-                        height,
-                        middles[leaf],
-                        local,
-                        square,
-                        constant,
-                    )
-                    start = leaf * groups_per_leaf
-                    for group in range(start, min(start + groups_per_leaf, n_groups)):
-                        for b in range(n_blocks):
-                            if unrolled:
-                                _sum_cloud(
-                                    n_features,
-                                    expanded,
-                                    local,
-                                    constant,
-                                    offsets[group],
-                                    squares[group],
-                                    edges[b],
-                                    edges[b + 1],
-                                    acc,
-                                )
-                            else:
-                                _sum_wide_cloud(
-                                    expanded,
-                                    local,
-                                    constant,
-                                    offsets[group],
-                                    squares[group],
-                                    edges[b],
-                                    edges[b + 1],
-                                    acc,
-                                    partial,
-                                )
-                            if owned[group]:
-                                _set_own_apart(
-                                    group, query_group, first, n_queries, acc, own[b]
-                                )
-                            _add_weighted(weights[group], acc, total[b])
-                if leaf % LEAVES_PER_FLUSH == 0 or leaf == n_leaves - 1:
+                if not kept[tile, leaf]:
+                    continue
+                _localise(
+                    expanded,
+                    here,
+                    height,
+                    middles[leaf],
+                    code,
+                    shift,
+                    local,
+                    square,
+                    constant,
+                )
+                start = leaf * groups_per_leaf
+                for group in range(start, min(start + groups_per_leaf, n_groups)):
+                    for b in range(n_blocks):
+                        sums = _sum_cloud(
+                            features,
+                            expanded,
+                            local,
+                            constant,
+                            offsets[group],
+                            squares[group],
+                            fall,
+                            edges[b],
+                            edges[b + 1],
+                        )
+                        if owned[group]:
+                            store(apart, 0, sums)
+                            _set_own_apart(
+                                group, query_group, first, n_queries, apart, own[b]
+                            )
+                            sums = load(apart, 0)
+                        _add_weighted(weights[group], sums, total[b])
+                n_summed += 1
+                if n_summed % LEAVES_PER_FLUSH == 0:
                     _flush(total, first, n_queries, others)
+            _flush(total, first, n_queries, others)
             for q in range(n_queries):
                 owned[query_group[first + q]] = False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,9 +20,10 @@ EXPONENT_FLOOR = -60.0
 SINGLE_PRODUCT_UP_TO_RADIUS = 50.0
 PRODUCT_UP_TO_RADIUS = 1000.0
 
-# One tile of exponents stays in a CPU's cache, and keeps a GPU busy.
-QUERIES_PER_TILE = 128
-PAIRS_PER_TILE = {"cpu": 1 << 17, "cuda": 1 << 25}
+# One tile of exponents stays in a CPU's cache, keeps a GPU busy, and repays the dozens
+# of calls it takes.
+QUERIES_PER_TILE = 64
+PAIRS_PER_TILE = {"cpu": 1 << 20, "cuda": 1 << 25}
 
 
 class TorchTiles:
@@ -81,10 +84,11 @@ class TorchTiles:
         in_block = self.in_block.to(dtype)
         own = weights.new_zeros(len(local), in_block.shape[1])
         others = weights.new_zeros(*own.shape, weights.shape[1])
-        for some in leaves.split(_leaves_per_tile(clouds, len(local))):
-            groups = _groups_of(clouds, some)
-            centers = _local_centers(clouds, groups, middle).to(dtype)
-            exponent = _exponents(local.to(dtype), centers, queries.reference)
+        exponents_to = _exponents_from(local.to(dtype), queries.reference)
+        for groups in _groups_of(clouds, leaves).split(
+            _groups_per_tile(clouds, len(local))
+        ):
+            exponent = exponents_to(_local_centers(clouds, groups, middle).to(dtype))
             kernels = exponent.clamp_min_(EXPONENT_FLOOR).exp_()
             sums = kernels.view(len(local), len(groups), -1) @ in_block
             place = torch.searchsorted(groups, queries.own).clamp_max_(len(groups) - 1)
@@ -118,9 +122,11 @@ def log_density_tile(
     middle = points.mean(0)
     local, zeros = points - middle, torch.zeros_like(points[:, 0])
     total = torch.full_like(zeros, -torch.inf)
-    for some in leaves.split(_leaves_per_tile(clouds, len(points))):
-        groups = _groups_of(clouds, some)
-        exponent = _exponents(local, _local_centers(clouds, groups, middle), zeros)
+    exponents_to = _exponents_from(local, zeros)
+    for groups in _groups_of(clouds, leaves).split(
+        _groups_per_tile(clouds, len(points))
+    ):
+        exponent = exponents_to(_local_centers(clouds, groups, middle))
         exponent.view(len(local), len(groups), -1).add_(log_weights[groups, None])
         # Relative to the largest: far points must not underflow to log(0).
         largest = exponent.amax(1)
@@ -135,18 +141,30 @@ def _local_centers(clouds: Clouds, groups: Tensor, middle: Tensor) -> Tensor:
     return (clouds.offsets[groups] + shift[:, None].to(dtype)).flatten(0, 1)
 
 
-def _exponents(local: Tensor, centers: Tensor, reference: Tensor) -> Tensor:
-    """Return the reference less half the squared distance, pair by pair."""
+def _exponents_from(local: Tensor, reference: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what gives the reference less half the squared distance to centres."""
     if _radius(local) > PRODUCT_UP_TO_RADIUS:
-        exact = "donot_use_mm_for_euclid_dist"
-        squared = torch.cdist(local, centers, compute_mode=exact).square_()
-        return squared.mul_(-0.5).add_(reference[:, None])
+        return lambda centers: _exponents_by_difference(local, centers, reference)
     # With one column each for the squared lengths the product is the exponent.
     height = reference.to(local.dtype) - 0.5 * (local**2).sum(1)
-    depth = -0.5 * (centers**2).sum(1)
     left = torch.stack([*local.unbind(1), height, torch.ones_like(height)], dim=1)
-    right = torch.stack([*centers.unbind(1), torch.ones_like(depth), depth], dim=1)
-    return left @ right.T
+    return lambda centers: left @ _with_squares(centers).T
+
+
+def _exponents_by_difference(
+    local: Tensor, centers: Tensor, reference: Tensor
+) -> Tensor:
+    exact = "donot_use_mm_for_euclid_dist"
+    squared = torch.cdist(local, centers, compute_mode=exact).square_()
+    return squared.mul_(-0.5).add_(reference[:, None])
+
+
+def _with_squares(centers: Tensor) -> Tensor:
+    n_features = centers.shape[1]
+    right = centers.new_ones(len(centers), n_features + 2)
+    right[:, :n_features] = centers
+    torch.sum(centers**2, dim=1, out=right[:, -1]).mul_(-0.5)
+    return right
 
 
 def _dtype_for(stored: torch.dtype, local: Tensor) -> torch.dtype:
@@ -160,12 +178,14 @@ def _radius(local: Tensor) -> float:
     return float(local.norm(dim=1).max())
 
 
-def _leaves_per_tile(clouds: Clouds, n_queries: int) -> int:
-    per_leaf = clouds.groups_per_leaf * clouds.offsets.shape[1] * n_queries
-    return max(1, PAIRS_PER_TILE[clouds.offsets.device.type] // per_leaf)
+def _groups_per_tile(clouds: Clouds, n_queries: int) -> int:
+    n_draws, device = clouds.offsets.shape[1], clouds.offsets.device
+    return max(1, PAIRS_PER_TILE[device.type] // (n_draws * n_queries))
 
 
 def _groups_of(clouds: Clouds, leaves: Tensor) -> Tensor:
+    if clouds.groups_per_leaf == 1:
+        return leaves
     within = torch.arange(clouds.groups_per_leaf, device=leaves.device)
     groups = (leaves[:, None] * clouds.groups_per_leaf + within).view(-1)
     return groups[groups < len(clouds.offsets)]
