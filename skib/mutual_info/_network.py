@@ -13,9 +13,10 @@ import torch
 from sklearn.utils import check_array
 from torch import Tensor
 
+from skib._numerics.activations import ACTIVATIONS
 from skib._numerics.importance import ConditionalDensity, log_conditional_density
 from skib._numerics.linearised_posterior import LayerProblem
-from skib._numerics.noisy_network import ACTIVATIONS, NoisyNetwork, NoisyPass
+from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
 from skib._validation import check_noise_std, draw_seeds
 
 __all__ = ["LayerLogConditional", "network_log_conditional"]
