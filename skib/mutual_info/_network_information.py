@@ -223,7 +223,7 @@ def network_mutual_info(
     law, has_labels = _law_of_inputs(X, y, sample_weight, network)
     home = X.device if isinstance(X, Tensor) else None
     settings = _Settings(
-        n_draws=check_scalar(n_draws, "n_draws", Integral, min_val=N_BLOCKS),
+        n_draws=_check_n_draws(n_draws),
         n_mc=_check_n_mc(n_mc, len(law.joint)),
         device=check_device(home if device is None else device),
         n_threads=effective_n_jobs(n_jobs),
@@ -452,6 +452,15 @@ def _check_layers(layers: Sequence[int] | None, network: NoisyNetwork) -> list[i
             f"layers={layers!r}."
         )
     return wanted
+
+
+def _check_n_draws(n_draws: int) -> int:
+    if check_scalar(n_draws, "n_draws", Integral, min_val=1) < N_BLOCKS:
+        raise ValueError(
+            f"n_draws must be at least {N_BLOCKS} draws per input, so that the bias of "
+            f"having few shows. Got n_draws={n_draws}."
+        )
+    return n_draws
 
 
 def _check_n_mc(n_mc: int | str, n_inputs: int) -> int:

@@ -29,15 +29,17 @@ def make_recording(activation="tanh", noise_std=NOISE_STD, epochs=(0, 1, 5)):
     )
 
 
-def flow_of(recording=None, X=X, y=Y, **kwargs):
-    kwargs = {"n_draws": 32, "random_state": 0, **kwargs}
-    return information_flow(recording or make_recording(), X, y, **kwargs)
+def flow_of(recording=None, X=X, y=Y, n_mc=8, **kwargs):
+    recording = recording or make_recording()
+    estimator = GaussianMixtureMIEstimator(recording.noise_std[0], n_mc=n_mc)
+    kwargs = {"n_draws": 32, "estimator": estimator, "random_state": 0, **kwargs}
+    return information_flow(recording, X, y, **kwargs)
 
 
 class TestTruth:
     def test_linear_network_has_its_exact_information(self):
         recording = make_recording("identity")
-        flow = information_flow(recording, X, n_draws=256, random_state=0)
+        flow = flow_of(recording, y=None, n_mc=100)
         for e in range(3):
             signal, covariance = X, np.zeros((3, 3))
             for layer in range(3):
@@ -57,12 +59,12 @@ class TestTruth:
     @pytest.mark.parametrize("activation", ["tanh", "relu", "leaky_relu", "identity"])
     @pytest.mark.parametrize("noise_std", [0.005, 0.05, 0.5])
     def test_information_does_not_rise_with_the_layer(self, activation, noise_std):
-        flow = flow_of(make_recording(activation, noise_std), n_draws=64)
+        """Data processing, with no slack but three standard errors."""
+        flow = flow_of(make_recording(activation, noise_std), n_mc=64)
         rise = np.diff(flow.mutual_info, axis=1)
         errors = flow.mutual_info_std_error
         error = np.hypot(errors[:, 1:], errors[:, :-1])
-        bracket = flow.mutual_info_high - flow.mutual_info_low
-        assert (rise < 3 * error + bracket[:, 1:] + 1e-9).all()
+        assert (rise < 3 * error + 1e-9).all()
         assert (flow.mutual_info < math.log(48) + 3 * errors + 1e-9).all()
 
     def test_first_layer_has_no_bracket_to_speak_of(self):
@@ -126,11 +128,11 @@ class TestWork:
 
     def test_progress_bar(self, capsys):
         flow_of(verbose=1)
-        assert "9/9" in capsys.readouterr().err
+        assert "3/3" in capsys.readouterr().err
 
     def test_noise_of_each_layer(self):
         recording = make_recording(noise_std=(0.1, 0.2, 0.4))
-        flow = flow_of(recording)
+        flow = flow_of(recording, estimator=None)
         assert flow.conditional_entropy[0, 0] == pytest.approx(
             4 / 2 * math.log(2 * math.pi * math.e * 0.1**2), abs=1e-10
         )
@@ -150,7 +152,7 @@ class TestRefusals:
             ({"n_draws": 0}, "n_draws"),
             ({"y": Y[:-1]}, "inconsistent numbers of samples"),
             ({"X": np.full((4, 3), np.nan), "y": None}, "contains NaN"),
-            ({"X": X[:, :2]}, "3 inputs"),
+            ({"X": X[:, :2]}, "X must have 3 features"),
             (
                 {"estimator": GaussianMixtureMIEstimator(0.1)},
                 r"the noise that the network was recorded with: {1: 0.3",
