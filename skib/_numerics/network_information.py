@@ -29,6 +29,7 @@ N_BLOCKS = 4
 # 1 / passes through all three cancels the bias terms of first and second order.
 RICHARDSON = {4: 8 / 3, 2: -6 / 3, 1: 1 / 3}
 NO_EXTRAPOLATION = {1: 1.0}
+LOG_TINY = -700.0
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,17 @@ class InformationTerms:
         The estimate of I(X;T): exactly `-log w_i` where no inputs are confused.
     label_information : Tensor
         The estimate of I(Y;T).
+    influence, label_influence : Tensor
+        To first order, how the two estimates move, times draws, when one more draw of
+        the point's own input is made where the point is: draws are a sample too.
     """
 
     low: Tensor
     high: Tensor
     information: Tensor
     label_information: Tensor
+    influence: Tensor
+    label_influence: Tensor
 
 
 def information_terms(
@@ -110,14 +116,17 @@ def information_terms(
     information = torch.zeros_like(log_weight)
     label_information = torch.zeros_like(log_weight)
     for share, average in _averages(sums.others, n_draws):
-        found = _terms(density.middle, joint, prior, average)
+        found = _terms(_posterior(density.middle, joint, average), prior)
         information += share * found[0]
         label_information += share * found[1]
+    influences = _influences(_posterior(density.middle, joint, others), joint, prior)
     return InformationTerms(
         low=density.low - plug_in,
         high=density.high - marginal,
         information=information,
         label_information=label_information,
+        influence=influences[0],
+        label_influence=influences[1],
     )
 
 
@@ -134,21 +143,49 @@ def _averages(others: Tensor, n_draws: int) -> Iterator[tuple[float, Tensor]]:
             yield weight / len(choices), average
 
 
-def _terms(
-    log_own: Tensor, joint: Tensor, prior: Tensor, others: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Terms of I(X;T) and I(Y;T), all densities in units of the own kernel.
+@dataclass(frozen=True)
+class _Posterior:
+    """What a point says: log p(x | t) / p(x) of its own input, and log p(y | t)."""
+
+    log_ratio: Tensor  # (n_points,)
+    log_weight: Tensor  # (n_points,): of the own input
+    log_labels: Tensor  # (n_points, n_classes)
+
+
+def _posterior(log_own: Tensor, joint: Tensor, others: Tensor) -> _Posterior:
+    """Bayes' rule, all densities in units of the own kernel.
 
     Parameters
     ----------
     log_own : Tensor of shape (n_points,)
     joint, others : Tensors of shape (n_points, n_classes)
         `others` sums p(input, label) p(t | input) over the other inputs.
-    prior : Tensor of shape (n_classes,)
     """
-    ratio = others.sum(1).log() - log_own
-    information = -torch.logaddexp(joint.sum(1).log(), ratio)
+    log_weight = joint.sum(1).log()
+    log_ratio = -torch.logaddexp(log_weight, others.sum(1).log() - log_own)
     scaled = torch.logaddexp(joint.log() + log_own[:, None], others.log())
-    posterior = scaled.softmax(1)
+    return _Posterior(log_ratio, log_weight, scaled.log_softmax(1))
+
+
+def _terms(posterior: _Posterior, prior: Tensor) -> tuple[Tensor, Tensor]:
+    """Terms of I(X;T) and I(Y;T)."""
     # The mean of log p(y|t) / p(y) over y given t, instead of one y: less variance.
-    return information, torch.xlogy(posterior, posterior / prior).sum(1)
+    labels = posterior.log_labels.exp()
+    return posterior.log_ratio, torch.xlogy(labels, labels / prior).sum(1)
+
+
+def _influences(
+    posterior: _Posterior, joint: Tensor, prior: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Derivatives of the two means by the share of the own input in `others`.
+
+    More of input j near t moves the terms of the other inputs' points there, which are
+    ``1 - p(x_j | t)`` of all points at t: each loses information about its input, and
+    gains or loses about the label as j's labels are likelier at t than others or not.
+    """
+    of_others = 1 - (posterior.log_ratio + posterior.log_weight).exp()
+    given_input = joint / joint.sum(1, keepdim=True)
+    # Where a label has no probability at t, no label of the own input has any either.
+    log_ratios = posterior.log_labels.clamp_min(LOG_TINY) - prior.log()
+    surprise = (given_input * log_ratios).sum(1) - _terms(posterior, prior)[1]
+    return -of_others, of_others * surprise

@@ -266,7 +266,7 @@ def _integrate(
         n_mc = min(wanted - some.n_samples, per_round)
         terms = _round_of_terms(network, law, list(means), n_mc, settings, seeds)
         for layer, mean in means.items():
-            mean.add(terms[layer], n_mc)
+            mean.add(terms[layer])
         if some.n_samples == wanted and tol is not None:
             error = max(m.std_error(name) for m in means.values() for name in ESTIMATES)
             wanted = _wanted_n_mc(some.n_samples, error, tol, max_mc)
@@ -294,7 +294,7 @@ def _round_of_terms(
     n_mc: int,
     settings: _Settings,
     seeds: np.random.Generator,
-) -> dict[int, dict[str, Tensor]]:
+) -> dict[int, _Terms]:
     """Terms of the estimates of each layer, all at the same ``n_mc`` passes."""
     # One seed per layer, wanted or not: a layer's numbers do not depend on the others.
     pass_seed, *layer_seeds = seeds.integers(2**31, size=1 + network.n_layers).tolist()
@@ -329,7 +329,7 @@ def _layer_terms(
     noise_std: float,
     law: InputLaw,
     settings: _Settings,
-) -> dict[str, Tensor]:
+) -> _Terms:
     """Terms whose weighted means are the estimates of one layer."""
     n_inputs, n_draws, n_units = clouds.shape
     n_mc = len(noise) // n_inputs
@@ -355,18 +355,44 @@ def _layer_terms(
     conditional = 0.5 * n_units + log_normalizer - own.middle
     entropy = conditional + found.information
     gap = density.high - density.low
-    return {
-        "mutual_info": found.information,
-        "mutual_info_low": found.low,
-        "mutual_info_high": found.high,
-        "entropy": entropy,
-        "conditional_entropy": conditional,
-        "label_mutual_info": found.label_information,
-        "label_conditional_entropy": entropy - found.label_information,
-        "effective_fraction": density.effective_fraction,
-        "unconverged_fraction": (gap.abs() > UNCONVERGED_GAP).to(gap.dtype),
-        "density_gap": gap,
-    }
+    return _Terms(
+        n_mc,
+        n_draws,
+        values={
+            "mutual_info": found.information,
+            "mutual_info_low": found.low,
+            "mutual_info_high": found.high,
+            "entropy": entropy,
+            "conditional_entropy": conditional,
+            "label_mutual_info": found.label_information,
+            "label_conditional_entropy": entropy - found.label_information,
+            "effective_fraction": density.effective_fraction,
+            "unconverged_fraction": (gap.abs() > UNCONVERGED_GAP).to(gap.dtype),
+            "density_gap": gap,
+        },
+        influences={
+            "mutual_info": found.influence,
+            "mutual_info_high": found.influence,
+            "entropy": found.influence,
+            "label_mutual_info": found.label_influence,
+            "label_conditional_entropy": found.influence - found.label_influence,
+        }
+        if n_draws > 1
+        else {},
+    )
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """Terms of one round at `n_mc` of its `n_draws` passes per input.
+
+    `influences` are how much a pass moves each quantity as a draw, besides its term.
+    """
+
+    n_mc: int
+    n_draws: int
+    values: dict[str, Tensor]
+    influences: dict[str, Tensor]
 
 
 class _Means:
@@ -375,38 +401,61 @@ class _Means:
     def __init__(self, weights: Tensor) -> None:
         self.weights = weights
         self.n_samples = 0
-        self._origins: dict[str, Tensor] = {}
-        self._sums: dict[str, Tensor] = {}
+        self._values: dict[str, _Moments] = {}
+        self._effects: dict[str, _Moments] = {}
+        self._influences: dict[str, _Moments] = {}
+        self._draws_without_term = 0.0
 
-    def add(self, terms: dict[str, Tensor], n_samples: int) -> None:
-        for name, values in terms.items():
-            assert bool(torch.isfinite(values).all()), f"a term of {name} is not finite"
-            values = values.reshape(len(self.weights), n_samples)
-            # Squares about a point near the mean lose no digits.
-            origin = self._origins.setdefault(name, values.mean(1, keepdim=True))
-            values = values - origin
-            sums = torch.stack([values.sum(1), values.square().sum(1)])
-            self._sums[name] = self._sums.get(name, 0) + sums
-        self.n_samples += n_samples
+    def add(self, terms: _Terms) -> None:
+        shape = len(self.weights), terms.n_mc
+        share = terms.n_mc / terms.n_draws
+        nothing = torch.zeros(shape, dtype=self.weights.dtype)
+        for name, values in terms.values.items():
+            influence = terms.influences.get(name, nothing).reshape(shape)
+            value = values.reshape(shape)
+            self._values.setdefault(name, _Moments()).add(value)
+            # A pass moves the mean by its term, and by its kernel at other points.
+            self._effects.setdefault(name, _Moments()).add(value + share * influence)
+            self._influences.setdefault(name, _Moments()).add(influence)
+        self.n_samples += terms.n_mc
+        self._draws_without_term += terms.n_mc * share * (1 - share)
 
     def mean(self, name: str) -> float:
-        total, _ = self._sums[name]
-        return float(
-            self.weights @ (self._origins[name][:, 0] + total / self.n_samples)
-        )
+        return float(self.weights @ self._values[name].mean())
 
     def std_error(self, name: str) -> float:
-        """Return the standard error, from the spread over the passes of each input.
+        """Return the standard error, from the spread over the passes of each input."""
+        variance = self._effects[name].variance()
+        # Passes that are draws alone have the spread of those that are both.
+        alone = self._draws_without_term / self.n_samples
+        variance = variance + alone * self._influences[name].variance()
+        return math.sqrt(self.weights**2 @ variance / self.n_samples)
 
-        A pass also serves as kernel for the other inputs. To first order this moves I
-        by the posterior probability of the input at that pass, against the term
-        itself, minus its log, and by less: ignored, it makes the error larger.
-        """
-        total, squares = self._sums[name]
-        n = self.n_samples
+
+class _Moments:
+    """Mean and variance along the rows of arrays that come one after the other."""
+
+    n_samples = 0
+
+    def add(self, values: Tensor) -> None:
+        assert bool(torch.isfinite(values).all()), "a term of an estimate is not finite"
+        if self.n_samples == 0:
+            # Squares about a point near the mean lose no digits.
+            self._origin = values.mean(1)
+            self._sum = torch.zeros_like(self._origin)
+            self._squares = torch.zeros_like(self._origin)
+        offsets = values - self._origin[:, None]
+        self._sum += offsets.sum(1)
+        self._squares += offsets.square().sum(1)
+        self.n_samples += values.shape[1]
+
+    def mean(self) -> Tensor:
+        return self._origin + self._sum / self.n_samples
+
+    def variance(self) -> Tensor:
+        left = self._squares - self._sum**2 / self.n_samples
         # Rounding may leave a little less than nothing.
-        variance = ((squares - total**2 / n) / (n - 1)).clamp_min(0)
-        return math.sqrt(self.weights**2 @ variance / n)
+        return left.clamp_min(0) / (self.n_samples - 1)
 
 
 def _result(
