@@ -27,6 +27,7 @@ def _panel(axis, sizes, clouds_of, label):
     seconds = [_seconds(clouds_of(size)) for size in sizes]
     for engine in ("numba", "torch"):
         axis.loglog(sizes, [found[engine] for found in seconds], "o-", label=engine)
+    axis.set_xscale("log", base=2)
     axis.set_xlabel(label)
 
 

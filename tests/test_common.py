@@ -8,6 +8,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
+from skib.mutual_info import BinnedMIEstimator, GaussianMixtureMIEstimator
 from skib.neural_network import NoisyMLPClassifier, NoisyMLPRegressor
 
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate_init": 0.05}
@@ -38,4 +39,19 @@ def checks_of_noisy_estimators():
 
 @pytest.mark.parametrize(("estimator", "check"), list(checks_of_noisy_estimators()))
 def test_noisy_estimators_pass_the_checks(estimator, check):
+    check(estimator)
+
+
+# The checks' data lie outside of (-1, 1), and hold inputs that no noise confuses.
+@pytest.mark.filterwarnings("ignore::skib.exceptions.SaturationWarning")
+@pytest.mark.filterwarnings("ignore::skib.exceptions.UncoveredBinsWarning")
+@parametrize_with_checks(
+    [
+        GaussianMixtureMIEstimator(n_mc=4, random_state=0),
+        GaussianMixtureMIEstimator(n_mc=4, target="label", random_state=0),
+        BinnedMIEstimator(),
+        BinnedMIEstimator(n_offsets=2, correction="miller-madow", target="label"),
+    ]
+)
+def test_information_estimators_pass_the_checks(estimator, check):
     check(estimator)

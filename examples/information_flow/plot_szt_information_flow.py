@@ -28,7 +28,7 @@ from skib import (
 )
 from skib.inspection import InformationFlowDisplay, RepresentationDisplay
 
-SEED = 0
+SEED = 1
 NOISE_STD = 0.005
 N_EPOCHS = 8000
 SCATTER_EPOCHS = (28, 80, 300, 8000)  # a peak, a trough, a peak, the end

@@ -177,7 +177,7 @@ def _terms(posterior: _Posterior, prior: Tensor) -> tuple[Tensor, Tensor]:
 def _influences(
     posterior: _Posterior, joint: Tensor, prior: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Derivatives of the two means by the share of the own input in `others`.
+    """Differentiate the two means by the share of the own input in `others`.
 
     More of input j near t moves the terms of the other inputs' points there, which are
     ``1 - p(x_j | t)`` of all points at t: each loses information about its input, and

@@ -13,7 +13,11 @@ from sklearn.base import clone
 from sklearn.utils import check_array, check_consistent_length
 
 from skib._validation import draw_seeds, group_equal_rows
-from skib.exceptions import EstimateNotConvergedWarning, SaturationWarning
+from skib.exceptions import (
+    EstimateNotConvergedWarning,
+    HighDimensionWarning,
+    SaturationWarning,
+)
 from skib.mutual_info import (
     BinnedMIEstimator,
     GaussianMixtureMIEstimator,
@@ -114,6 +118,7 @@ def estimate_epoch(
         # Told by the fields for all epochs and layers together.
         warnings.simplefilter("ignore", SaturationWarning)
         warnings.simplefilter("ignore", EstimateNotConvergedWarning)
+        warnings.simplefilter("ignore", HighDimensionWarning)
         tried = _through_network(
             estimators, recording, inputs, passes.through_network, network_seed
         )

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from skib.inspection._displays import InformationFlowDisplay, nats_per
+from skib.inspection._drawing import nats_per
+from skib.inspection._flow_display import InformationFlowDisplay
 
 __all__ = ["InformationFlow"]
 

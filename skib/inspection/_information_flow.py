@@ -14,7 +14,11 @@ from sklearn.utils.validation import check_memory
 
 from skib._validation import check_noise_std, draw_seeds
 from skib._version import __version__
-from skib.exceptions import EstimateNotConvergedWarning, ImportanceSamplingWarning
+from skib.exceptions import (
+    EstimateNotConvergedWarning,
+    HighDimensionWarning,
+    ImportanceSamplingWarning,
+)
 from skib.inspection._epoch_estimates import ESTIMATES, Inputs, Passes, estimate_epoch
 from skib.inspection._flow_result import InformationFlow
 from skib.inspection._progress import progress
@@ -25,6 +29,8 @@ __all__ = ["information_flow"]
 # With the network's help only the other inputs are smoothed by draws.
 DEFAULT_N_DRAWS, DEFAULT_N_DRAWS_OF_ACTIVATIONS = 32, 128
 PLACES_NAMED = 4
+# Share of H(X) from which on a bracket says little.
+WIDE_BRACKET = 0.25
 
 
 def information_flow(
@@ -91,6 +97,8 @@ def information_flow(
     -----
     ImportanceSamplingWarning
         Where importance sampling was tried and did not converge.
+    HighDimensionWarning
+        Where the bracket is too wide to say much.
     EstimateNotConvergedWarning
         Where the ``tol`` of the estimator was not reached.
 
@@ -109,12 +117,13 @@ def information_flow(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skib.datasets import make_szt
     >>> from skib.inspection import information_flow
     >>> from skib.neural_network import NoisyMLPClassifier
     >>> X, y = make_szt()
     >>> net = NoisyMLPClassifier(
-    ...     (4, 3), "tanh", noise_std=0.1, max_iter=2, n_iter_no_change=float("inf"),
+    ...     (4, 3), "tanh", noise_std=0.1, max_iter=2, n_iter_no_change=np.inf,
     ...     record_epochs=[0, 2], random_state=0,
     ... ).fit(X, y)
     >>> flow = information_flow(net, X[::16], y[::16], n_draws=16, random_state=0)
@@ -156,6 +165,7 @@ def information_flow(
         },
     )
     _warn_of_fallbacks(flow)
+    _warn_of_wide_brackets(flow)
     _warn_of_large_errors(flow, getattr(estimator, "tol", None))
     return flow
 
@@ -185,6 +195,21 @@ def _warn_of_fallbacks(flow: InformationFlow) -> None:
             f"are {flow.density_gap[where].max():.2g} nats apart on average. Estimates "
             "from activations alone stand there instead (see from_network).",
             ImportanceSamplingWarning,
+        )
+
+
+def _warn_of_wide_brackets(flow: InformationFlow) -> None:
+    """Say where the estimate of I(X;T) could be almost anything."""
+    if flow.mutual_info_low is None or flow.mutual_info_high is None:
+        return
+    width = flow.mutual_info_high - flow.mutual_info_low
+    where = width > WIDE_BRACKET * flow.input_entropy
+    if where.any():
+        warnings.warn(
+            f"The bracket of I(X;T) is up to {width.max():.3g} nats wide at "
+            f"{_places(flow, where)}: the estimates say little there. Raise n_draws or "
+            "the noise, or look at layers with fewer units.",
+            HighDimensionWarning,
         )
 
 

@@ -16,7 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 from skib._numerics.kernel_sums import mixture_log_density
 from skib._numerics.threads import torch_threads
 from skib._validation import check_device, check_noise_std
-from skib.exceptions import EstimateNotConvergedWarning, SaturationWarning
+from skib.exceptions import (
+    EstimateNotConvergedWarning,
+    HighDimensionWarning,
+    SaturationWarning,
+)
 from skib.mutual_info._input_law import (
     check_activations,
     check_known_labels,
@@ -28,16 +32,22 @@ from skib.mutual_info._input_law import (
 from skib.mutual_info._paired import (
     ESTIMATES,
     MIN_DRAWS,
-    draw_samples,
+    NoisySampler,
     information_terms,
     plug_in_conditional_entropy,
 )
 from skib.mutual_info._stratified import StratifiedMean
+from skib.mutual_info.bounds import chi_square_of_gaussian, leading_bias
 
 __all__ = ["GaussianMixtureMIEstimator"]
 
 AUTO_SAMPLES = 8192
 SAMPLES_PER_ROUND = 2**17
+LARGEST_STEP = 4
+
+# Share of the possible values, 0 to H(X), that a bracket may cover without a word.
+WIDE_BRACKET = 0.25
+GOOD_BIAS = 0.1
 
 
 class GaussianMixtureMIEstimator(BaseEstimator):
@@ -59,7 +69,8 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         is reached. None samples ``n_mc`` times, once.
     max_samples : int, default=1_000_000
         Noise samples over all inputs after which sampling for ``tol`` gives up with an
-        `EstimateNotConvergedWarning`.
+        `EstimateNotConvergedWarning`. It gives up before where the draws given are too
+        few for ``tol`` at any number of noise samples.
     target : {"input", "label"}, default="input"
         What `score` measures the information about.
     device : str, torch.device or None, default=None
@@ -88,8 +99,11 @@ class GaussianMixtureMIEstimator(BaseEstimator):
     label_conditional_entropy_ : float
         h(T|Y) in nats. None without labels.
     mutual_info_std_error_, entropy_std_error_, ... : float
-        Standard error of each of the above; ``mutual_info_low_std_error_`` and
-        ``mutual_info_high_std_error_`` belong to the bracket.
+        Standard error of each of the above, from finitely many noise samples and
+        draws; ``mutual_info_low_std_error_`` and ``mutual_info_high_std_error_`` belong
+        to the bracket. It does not count what bias the extrapolation leaves, which is
+        small next to it from 16 draws on unless clouds are wide (docs/estimates.md):
+        look at the bracket.
     input_entropy_ : float
         H(X) in nats, of the distinct inputs: the ceiling of I(X;T).
     saturated_ : bool
@@ -234,7 +248,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         labels = check_known_labels(self, y, X) if self.target == "label" else None
         law = input_law(X, labels, None)
         n_mc = self._first_n_mc(len(law.centers))
-        samples = draw_samples(law, n_mc, self.noise_std, self._generator())
+        samples = NoisySampler(law, self.noise_std, self._generator()).draw(n_mc)
         points = law.centers[samples.groups, samples.draws].double() + samples.noise
         weights = law.joint[samples.groups] / n_mc
         marginal = self._log_density(points, self._law.input_weights)
@@ -288,15 +302,24 @@ class GaussianMixtureMIEstimator(BaseEstimator):
     def _integrate(self, law, n_threads):
         """Sample until the wanted error, or the allowed work, is reached."""
         n_inputs, n_draws, _ = law.centers.shape
-        generator = self._generator()
-        means = StratifiedMean(law.input_weights, None if law.one_center else n_draws)
+        sampler = NoisySampler(law, self.noise_std, self._generator())
+        means = StratifiedMean(
+            law.input_weights,
+            law.centers.mean(1),
+            None if law.one_center else n_draws,
+        )
         wanted = self._first_n_mc(n_inputs)
         per_round = max(1, SAMPLES_PER_ROUND // n_inputs)
         while means.n_samples < wanted:
             n_mc = min(wanted - means.n_samples, per_round)
-            samples = draw_samples(law, n_mc, self.noise_std, generator)
+            samples = sampler.draw(n_mc)
             terms = information_terms(law, samples, self.noise_std, n_threads=n_threads)
-            means.add(terms, n_mc)
+            means.add(
+                terms.values,
+                n_mc,
+                draws=samples.draws,
+                influences=terms.influences,
+            )
             if means.n_samples == wanted and self.tol is not None:
                 wanted = self._wanted_n_mc(means, n_inputs)
         return means
@@ -304,19 +327,40 @@ class GaussianMixtureMIEstimator(BaseEstimator):
     def _wanted_n_mc(self, means, n_inputs):
         """Noise samples per input that the wanted error asks for."""
         done = means.n_samples
-        error = max(means.std_error(name) for name in ESTIMATES)
+        error = max(means.std_error(name) for name in self._reported())
         if error <= self.tol:
             return done
+        draw_error = max(means.draw_error(name) for name in self._reported())
         allowed = max(self.max_samples // n_inputs, done)
-        if done == allowed:
-            warnings.warn(
-                f"The standard error is {error:.2g} nats after {done} noise samples "
-                f"for each of {n_inputs} inputs, above tol={self.tol}. Raise "
-                "max_samples or tol, or give more draws per input.",
-                EstimateNotConvergedWarning,
+        if draw_error >= self.tol or done == allowed:
+            self._warn_not_converged(done, error, draw_error)
+            return done
+        # Only the part of the noise falls with the samples. A tenth more than it asks
+        # for, and in steps, since the errors are themselves estimates.
+        noise, wanted_noise = (e**2 - draw_error**2 for e in (error, self.tol))
+        wanted = math.ceil(1.1 * done * noise / wanted_noise)
+        return min(max(wanted, done + 1), LARGEST_STEP * done, allowed)
+
+    def _warn_not_converged(self, n_mc, error, draw_error):
+        if draw_error >= self.tol:
+            n_draws = self._law.centers.shape[1]
+            reason = (
+                f"The {n_draws} draws per input alone cause {draw_error:.2g} nats of it"
+                ", which no noise sample lowers. Give about "
+                f"{2 * n_draws * (draw_error / self.tol) ** 2:.2g} draws, or raise tol."
             )
-        # A tenth more than the error asks for, since it is itself an estimate.
-        return min(allowed, math.ceil(1.1 * done * (error / self.tol) ** 2))
+        else:
+            reason = "Raise max_samples or tol."
+        warnings.warn(
+            f"The standard error is {error:.2g} nats after {n_mc} noise samples for "
+            f"each of {len(self._law.centers)} inputs, above tol={self.tol}. {reason}",
+            EstimateNotConvergedWarning,
+        )
+
+    def _reported(self):
+        """Return the quantities that the labels given, or not, let be known."""
+        labelled = self.classes_ is not None
+        return [name for name in ESTIMATES if labelled or not name.startswith("label")]
 
     def _set_results(self, means):
         self.n_mc_ = means.n_samples
@@ -330,7 +374,25 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         self.saturated_ = bool(
             self.input_entropy_ > 0 and slack <= 3 * self.mutual_info_std_error_ + 1e-9
         )
-        if self.saturated_:
+        self._warn_of_limits()
+
+    def _warn_of_limits(self):
+        low, high = self.mutual_info_low_, self.mutual_info_high_
+        error = math.hypot(
+            self.mutual_info_low_std_error_, self.mutual_info_high_std_error_
+        )
+        if high - low > max(WIDE_BRACKET * self.input_entropy_, 3 * error):
+            _, n_draws, n_units = self._law.centers.shape
+            warnings.warn(
+                f"I(X;T) lies between {low:.4g} and {high:.4g} nats, a bracket so wide "
+                f"that the estimate says little: {n_draws} draws per input do not fill "
+                f"{n_units} units. Gaussian clouds as wide would take about "
+                f"{_draws_needed(self._law, self.noise_std):g} draws. Give more "
+                "draws, reduce the units (PCA of the activations keeps the noise round "
+                "and its information is a lower bound), or raise noise_std.",
+                HighDimensionWarning,
+            )
+        elif self.saturated_:
             warnings.warn(
                 f"I(X;T) = {self.mutual_info_:.4g} nats is at its ceiling, the "
                 f"entropy of the {len(self._law.centers)} inputs given: the noise "
@@ -346,3 +408,14 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         """Ln p(t|y) for every fitted label, shape (n_points, n_classes)."""
         columns = [self._log_density(points, w / w.sum()) for w in self._law.joint.T]
         return torch.stack(columns, dim=1)
+
+
+def _draws_needed(law, noise_std):
+    """Draws for a bias of `GOOD_BIAS` in h(T|X), were clouds Gaussian; one digit."""
+    clouds = law.centers.double()
+    scatter = (clouds - clouds.mean(1, keepdim=True)).flatten(0, 1)
+    covariance = scatter.T @ scatter / len(scatter)
+    stds = torch.linalg.eigvalsh(covariance).clamp_min(0).sqrt()
+    chi_square = chi_square_of_gaussian(stds.cpu().numpy(), noise_std)
+    # The leading bias is chi_square / (2 n_draws).
+    return float(f"{leading_bias(1, chi_square) / GOOD_BIAS:.1g}")

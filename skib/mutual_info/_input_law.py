@@ -115,7 +115,8 @@ def check_activations(
     if isinstance(X, Tensor):
         return _check_tensor(estimator, X, reset=reset).to(device or X.device)
     options = {"dtype": [np.float64, np.float32], "estimator": estimator}
-    if np.ndim(X) <= 2:
+    n_dimensions = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    if n_dimensions <= 2:
         del options["estimator"]
         X = validate_data(estimator, X, reset=reset, **options)
     else:
@@ -222,7 +223,7 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         )
     if weights.min() < 0 or weights.sum() == 0:
         raise ValueError(
-            "sample_weight must be >= 0 with a positive sum: it is the law of the "
-            f"inputs. Got weights from {weights.min()} to {weights.max()}."
+            "sample_weight must not be negative, nor all weights zero: it is the law "
+            f"of the inputs. Got weights from {weights.min()} to {weights.max()}."
         )
     return weights

@@ -268,7 +268,9 @@ def _integrate(
         for layer, mean in means.items():
             mean.add(terms[layer])
         if some.n_samples == wanted and tol is not None:
-            error = max(m.std_error(name) for m in means.values() for name in ESTIMATES)
+            # More passes do not help where importance sampling fails.
+            helped = [m for m in means.values() if m.converged] or [some]
+            error = max(m.std_error(name) for m in helped for name in ESTIMATES)
             wanted = _wanted_n_mc(some.n_samples, error, tol, max_mc)
 
 
@@ -419,6 +421,10 @@ class _Means:
             self._influences.setdefault(name, _Moments()).add(influence)
         self.n_samples += terms.n_mc
         self._draws_without_term += terms.n_mc * share * (1 - share)
+
+    @property
+    def converged(self) -> bool:
+        return self.mean("density_gap") <= LARGEST_MEAN_GAP
 
     def mean(self, name: str) -> float:
         return float(self.weights @ self._values[name].mean())

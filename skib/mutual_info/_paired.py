@@ -20,8 +20,8 @@ from skib.mutual_info._input_law import InputLaw
 
 __all__ = [
     "MIN_DRAWS",
+    "NoisySampler",
     "Samples",
-    "draw_samples",
     "information_terms",
     "noise_entropy",
     "plug_in_conditional_entropy",
@@ -39,8 +39,31 @@ BRACKET = ("mutual_info_low", "mutual_info_high")
 # I at r, r/2 and r/4 draws shows how it depends on r: the draws are cut in quarters.
 N_BLOCKS = 4
 MIN_DRAWS = N_BLOCKS
+# From this many samples per input on, draws are sampled in pairs.
+PAIRS_FROM = 4
 SAMPLES_PER_TILE = 1024
 GUESSES = 1e-3
+GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What each sample contributes to the information quantities, in nats.
+
+    Attributes
+    ----------
+    values : dict of Tensors of shape (n_samples,), float64
+        One for each of `ESTIMATES`, with the bias of finitely many draws extrapolated
+        away, and for each of `BRACKET`, whose means bracket I(X;T) in expectation
+        whatever the number of draws.
+    influences : dict of Tensors of shape (n_samples,), float64
+        For some of them, by how much the sample's draw moves the quantity, where that
+        is not the mean of its values over the noise. To first order, the others' own
+        values are their influence.
+    """
+
+    values: dict[str, Tensor]
+    influences: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -62,23 +85,52 @@ class Samples:
     n_mc: int
 
 
-def draw_samples(
-    law: InputLaw, n_mc: int, noise_std: float, generator: np.random.Generator
-) -> Samples:
-    """Draw ``n_mc`` samples of every input, spread evenly over its draws."""
-    n_inputs, n_draws, n_units = law.centers.shape
-    start = generator.integers(n_draws, size=(n_inputs, 1))
-    draws = (start + np.arange(n_mc) * n_draws // n_mc) % n_draws
-    groups = np.repeat(np.arange(n_inputs), n_mc)
-    # Drawn on the host, so that every device sees the same noise.
-    noise = noise_std * generator.standard_normal((n_inputs * n_mc, n_units))
-    device = law.centers.device
-    return Samples(
-        torch.as_tensor(groups, device=device),
-        torch.as_tensor(draws.ravel(), device=device),
-        torch.as_tensor(noise, device=device),
-        n_mc,
-    )
+class NoisySampler:
+    """Source of noisy samples of every input, spread evenly over its draws.
+
+    Parameters
+    ----------
+    law : InputLaw
+    noise_std : float
+    generator : numpy.random.Generator
+    """
+
+    def __init__(
+        self, law: InputLaw, noise_std: float, generator: np.random.Generator
+    ) -> None:
+        self.law = law
+        self.noise_std = noise_std
+        self.generator = generator
+        n_inputs, n_draws, _ = law.centers.shape
+        self._next_visit = generator.integers(n_draws, size=(n_inputs, 1))
+
+    def draw(self, n_mc: int) -> Samples:
+        """Draw ``n_mc`` more samples of every input.
+
+        Each draw visited is sampled twice, so that the spread of its samples shows,
+        unless samples are few.
+        """
+        n_inputs, n_draws, n_units = self.law.centers.shape
+        per_visit = 2 if n_mc >= PAIRS_FROM else 1
+        visits = self._next_visit + np.arange(n_mc) // per_visit
+        self._next_visit = visits[:, -1:] + 1
+        draws = visits * _spreading_stride(n_draws) % n_draws
+        groups = np.repeat(np.arange(n_inputs), n_mc)
+        # Drawn on the host, so that every device sees the same noise.
+        noise = self.generator.standard_normal((n_inputs * n_mc, n_units))
+        device = self.law.centers.device
+        return Samples(
+            torch.as_tensor(groups, device=device),
+            torch.as_tensor(draws.ravel(), device=device),
+            torch.as_tensor(self.noise_std * noise, device=device),
+            n_mc,
+        )
+
+
+def _spreading_stride(n_draws: int) -> int:
+    """Step that visits all draws in turn, and any few of them far from each other."""
+    coprime = (s for s in range(1, n_draws + 1) if math.gcd(s, n_draws) == 1)
+    return min(coprime, key=lambda step: abs(step - GOLDEN_RATIO * n_draws))
 
 
 def noise_entropy(n_units: int, noise_std: float) -> float:
@@ -88,7 +140,7 @@ def noise_entropy(n_units: int, noise_std: float) -> float:
 
 def information_terms(
     law: InputLaw, samples: Samples, noise_std: float, *, n_threads: int = 1
-) -> dict[str, Tensor]:
+) -> Terms:
     """Evaluate at each sample the terms whose means are the information quantities.
 
     Parameters
@@ -100,10 +152,7 @@ def information_terms(
 
     Returns
     -------
-    terms : dict of Tensors of shape (n_samples,), float64, nats
-        One for each of `ESTIMATES`, with the bias of finitely many draws extrapolated
-        away, and for each of `BRACKET`, whose means bracket I(X;T) in expectation
-        whatever the number of draws.
+    Terms
     """
     n_blocks = 1 if law.one_center else N_BLOCKS
     sums = kernel_sums(
@@ -123,7 +172,7 @@ def information_terms(
         levels = _nested_terms(sums, law, samples)
         values = (_richardson_weights(law, samples)[:, :, None] * levels).sum(1)
         low, high = _decoder_terms(sums, law, samples, noise_std), levels[:, 0, 0]
-    information, label_information, excess = values.unbind(1)
+    information, label_information, excess, label_influence = values.unbind(1)
     conditional = excess + noise_entropy(law.centers.shape[2], noise_std)
     entropy = conditional + information
     quantities = (
@@ -131,7 +180,14 @@ def information_terms(
         *(label_information, entropy - label_information),
         *(low, high),
     )
-    return dict(zip(ESTIMATES + BRACKET, quantities, strict=True))
+    influences = {
+        "label_mutual_info": label_influence,
+        "label_conditional_entropy": entropy - label_influence,
+    }
+    return Terms(
+        dict(zip(ESTIMATES + BRACKET, quantities, strict=True)),
+        influences,
+    )
 
 
 def plug_in_conditional_entropy(
@@ -156,7 +212,9 @@ def plug_in_conditional_entropy(
 def _surrogate_terms(
     own: Tensor, others: Tensor, law: InputLaw, samples: Samples
 ) -> Tensor:
-    """Terms of I(X;T), I(Y;T) and h(T|X) under a surrogate channel.
+    """Terms of I(X;T), I(Y;T), h(T|X) and the influence on I(Y;T).
+
+    All are under the surrogate channel that the draws define.
 
     Parameters
     ----------
@@ -169,7 +227,7 @@ def _surrogate_terms(
 
     Returns
     -------
-    terms : Tensor of shape (n_samples, 3)
+    terms : Tensor of shape (n_samples, 4)
     """
     joint = law.joint[samples.groups]
     weight = joint.sum(1)
@@ -177,10 +235,14 @@ def _surrogate_terms(
     input_information = -weight.log() - torch.log1p(others.sum(1) / (weight * own))
     posterior = joint * own[:, None] + others
     posterior = posterior / posterior.sum(1, keepdim=True)
-    # The mean of ln p(y|t) / p(y) over y given t, instead of one y: less variance.
     prior = law.label_weights.clamp_min(torch.finfo(posterior.dtype).tiny)
-    label_information = torch.xlogy(posterior, posterior / prior).sum(1)
-    return torch.stack([input_information, label_information, -own.log()], dim=1)
+    ratio = posterior / prior
+    # The mean of ln p(y|t) / p(y) over y given t has less variance over the noise than
+    # its value at the input's own label, but a draw moves I(Y;T) by the latter.
+    label_information = torch.xlogy(posterior, ratio).sum(1)
+    label_influence = torch.xlogy(joint / weight[:, None], ratio).sum(1)
+    columns = [input_information, label_information, -own.log(), label_influence]
+    return torch.stack(columns, dim=1)
 
 
 def _nested_terms(sums: KernelSums, law: InputLaw, samples: Samples) -> Tensor:
@@ -188,7 +250,7 @@ def _nested_terms(sums: KernelSums, law: InputLaw, samples: Samples) -> Tensor:
 
     Returns
     -------
-    terms : Tensor of shape (n_samples, 3 levels, 3 terms)
+    terms : Tensor of shape (n_samples, 3 levels, 4 terms)
     """
     blocks, sizes = _nested_blocks(law, samples)
     own = (blocks * sums.own[:, None]).sum(2) / sizes

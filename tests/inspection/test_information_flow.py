@@ -9,6 +9,11 @@ import pytest
 import torch
 
 from skib import BinnedMIEstimator, GaussianMixtureMIEstimator, Recording
+from skib.exceptions import (
+    EstimateNotConvergedWarning,
+    HighDimensionWarning,
+    ImportanceSamplingWarning,
+)
 from skib.inspection import InformationFlow, information_flow
 from skib.mutual_info import awgn_mutual_info
 
@@ -88,6 +93,50 @@ class TestTruth:
         coin = flow_of(X=np.repeat(X, 2, axis=0), y=np.tile([0, 1], 48))
         np.testing.assert_allclose(coin.label_mutual_info, 0, atol=1e-12)
         np.testing.assert_allclose(coin.mutual_info, flow_of().mutual_info, atol=1e-12)
+
+    def test_weights_are_used_and_say_how_well(self):
+        flow = flow_of()
+        assert flow.from_network.all()
+        assert (flow.effective_fraction > 0.5).all()
+        assert (flow.unconverged_fraction < 0.05).all()
+        assert flow.provenance["n_draws"]["through_network"] == 32
+
+    def test_where_importance_sampling_fails_activations_stand_in(self):
+        """Much noise before a nearly silent layer: too many ways to make a point."""
+        random = np.random.RandomState(0)
+        sizes = [3, 6, 6, 2]
+        coefs = [4 * random.randn(*s) / s[0] ** 0.5 for s in itertools.pairwise(sizes)]
+        intercepts = [0.3 * random.randn(n) for n in sizes[1:]]
+        recording = Recording.from_weights(
+            [7], [coefs], [intercepts], activation="tanh", noise_std=[0.5, 0.5, 0.005]
+        )
+        with (
+            pytest.warns(ImportanceSamplingWarning, match="at layer 3 of epoch 7"),
+            pytest.warns(HighDimensionWarning, match="nats wide at layer 3 of epoch 7"),
+        ):
+            flow = information_flow(recording, X[:20], n_draws=64, random_state=0)
+        assert flow.from_network.tolist() == [[True, True, False]]
+        assert flow.density_gap[0, 2] > 0.2
+        assert 0 < flow.mutual_info[0, 2] < math.log(20)
+
+    def test_a_silent_layer_before_leaves_activations_alone(self):
+        """Noise at layer 2 only: each input has one centre there."""
+        recording = make_recording()
+        recording.noise_std = (0.0, 0.3, 0.3)
+        flow = information_flow(recording, X, layers=[2], epochs=[5], random_state=0)
+        assert not flow.from_network.any()
+        assert flow.density_gap is None
+        centers = recording.activations(X, epoch=5, layer=2)
+        truth = awgn_mutual_info(centers, 0.3)
+        error = 4 * flow.mutual_info_std_error[0, 0]
+        assert flow.mutual_info[0, 0] == pytest.approx(truth, abs=error)
+
+    def test_tol_that_is_not_reached_is_named(self):
+        estimator = GaussianMixtureMIEstimator(
+            NOISE_STD, n_mc=2, tol=1e-3, max_samples=200
+        )
+        with pytest.warns(EstimateNotConvergedWarning, match=r"layer 2 of epoch 0.*"):
+            flow_of(estimator=estimator)
 
     def test_binned_is_the_entropy_of_the_noise_free_network(self):
         recording = make_recording()
@@ -189,6 +238,7 @@ class TestResult:
         assert frame.attrs["unit"] == "bits"
         row = frame.set_index(["epoch", "layer"]).loc[(5, 2)]
         assert row["mutual_info"] == pytest.approx(flow.mutual_info[2, 1] / math.log(2))
+        assert row["effective_fraction"] == flow.effective_fraction[2, 1]
         assert row["saturated"] == flow.saturated[2, 1]
 
     def test_unknown_unit(self):

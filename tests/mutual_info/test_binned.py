@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import entropy
+from scipy.stats import entropy, norm
 
 from skib.exceptions import UncoveredBinsWarning
 from skib.mutual_info import BinnedMIEstimator
@@ -119,6 +119,100 @@ class TestNoisyActivations:
             assert 0.7 * spread < claimed < 1.4 * spread
 
 
+class TestOffsets:
+    @pytest.mark.parametrize("width", [0.2, 0.7, 2.0])
+    def test_information_is_that_of_a_channel_with_uniform_noise(self, width):
+        """E_u H(Bin_u(T)) = I(T; T + U), here by summing over the pieces of p(t)."""
+        centers = np.array([-0.9, -0.5, -0.45, 0.1, 0.8])
+        weights = np.array([1.0, 2.0, 3.0, 1.0, 2.0])
+        # p(t + u) is constant between the edges of the uniform densities.
+        edges = np.unique(np.concatenate([centers - width / 2, centers + width / 2]))
+        middles, lengths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+        reaches = np.abs(middles[:, None] - centers) < width / 2
+        density = reaches @ weights / weights.sum() / width
+        density, lengths = density[density > 0], lengths[density > 0]
+        expected = -np.sum(lengths * density * np.log(density)) - math.log(width)
+        fitted = BinnedMIEstimator(bin_width=width, n_offsets=400, random_state=0)
+        fitted.fit(centers[:, None], sample_weight=weights)
+        assert fitted.entropy_std_error_ > 0
+        assert fitted.entropy_ == pytest.approx(
+            expected, abs=4 * fitted.entropy_std_error_
+        )
+
+    def test_standard_error_is_the_spread_over_seeds(self):
+        fits = [
+            BinnedMIEstimator(5, n_offsets=8, random_state=seed).fit(
+                ACTIVATIONS, LABELS
+            )
+            for seed in range(100)
+        ]
+        for name in ("mutual_info", "label_mutual_info", "label_conditional_entropy"):
+            spread = np.std([getattr(fit, f"{name}_") for fit in fits], ddof=1)
+            claimed = np.mean([getattr(fit, f"{name}_std_error_") for fit in fits])
+            assert 0.8 * spread < claimed < 1.2 * spread
+
+    def test_no_activation_leaves_the_bins(self):
+        edges = np.array([[-1.0], [1.0]])
+        fitted = BinnedMIEstimator(1, n_offsets=50, random_state=0).fit(edges)
+        # An offset between two bins as wide as the range always parts its ends.
+        assert fitted.entropy_ == pytest.approx(math.log(2))
+
+    def test_score_uses_the_fitted_offsets(self):
+        fitted = BinnedMIEstimator(4, n_offsets=5).fit(ACTIVATIONS)
+        assert fitted.offsets_.shape == (5, 3)
+        assert fitted.score(ACTIVATIONS) == fitted.mutual_info_
+
+
+class TestCorrection:
+    def fits(self, correction):
+        """Normal draws round three inputs, whose cells have known probabilities."""
+        centers = np.array([-0.4, 0.0, 0.1])[:, None, None]
+        for seed in range(200):
+            draws = centers + 0.3 * np.random.RandomState(seed).randn(3, 40, 1)
+            yield BinnedMIEstimator(
+                bin_width=0.25, value_range=(-3, 3), correction=correction
+            ).fit(draws, [0, 0, 1], sample_weight=[1, 2, 3])
+
+    def truth(self):
+        edges = np.linspace(-3, 3, 25)
+        cells = np.array(
+            [np.diff(norm.cdf(edges, center, 0.3)) for center in (-0.4, 0.0, 0.1)]
+        )
+        weights = np.array([1, 2, 3]) / 6
+        total = entropy(weights @ cells)
+        within = 0.5 * entropy(weights[:2] @ cells[:2]) + 0.5 * entropy(cells[2])
+        return {
+            "entropy": total,
+            "conditional_entropy": weights @ entropy(cells, axis=1),
+            "mutual_info": total - weights @ entropy(cells, axis=1),
+            "label_conditional_entropy": within,
+            "label_mutual_info": total - within,
+        }
+
+    def test_takes_away_most_of_the_bias(self):
+        plain, corrected = list(self.fits(None)), list(self.fits("miller-madow"))
+        for name, expected in self.truth().items():
+            bias, left = (
+                abs(np.mean([getattr(fit, f"{name}_") for fit in fits]) - expected)
+                for fits in (plain, corrected)
+            )
+            assert left < 0.5 * bias
+
+    def test_is_that_of_one_sample(self):
+        """(cells hit - 1) / (2 n) where there is one input."""
+        draws = np.array([[[-0.9], [-0.9], [0.0], [0.9]]])
+        fitted = BinnedMIEstimator(3, correction="miller-madow").fit(draws)
+        expected = entropy([2, 1, 1]) + (3 - 1) / (2 * 4)
+        assert fitted.entropy_ == pytest.approx(expected)
+        assert fitted.conditional_entropy_ == pytest.approx(expected)
+
+    def test_is_nothing_where_nothing_was_sampled(self):
+        plain = BinnedMIEstimator(4).fit(ACTIVATIONS, LABELS)
+        other = BinnedMIEstimator(4, correction="miller-madow").fit(ACTIVATIONS, LABELS)
+        assert plain.entropy_ == other.entropy_
+        assert plain.label_mutual_info_ == other.label_mutual_info_
+
+
 class TestScore:
     def test_is_the_information_in_the_fitted_bins(self):
         fitted = BinnedMIEstimator(4, value_range="data").fit(ACTIVATIONS)
@@ -145,6 +239,8 @@ def test_tensors_are_arrays():
         ({"value_range": (1, -1)}, "low < high"),
         ({"value_range": "date"}, "value_range must be 'data' or two finite numbers"),
         ({"value_range": None}, "value_range must be 'data' or two finite numbers"),
+        ({"n_offsets": 1}, "n_offsets == 1, must be >= 2"),
+        ({"correction": "jackknife"}, "correction must be one of"),
         ({"target": "output"}, "target must be one of"),
         ({"target": "label"}, "requires y to be passed"),
     ],

@@ -8,7 +8,11 @@ import torch
 from scipy import integrate
 from scipy.special import logsumexp
 
-from skib.exceptions import EstimateNotConvergedWarning, SaturationWarning
+from skib.exceptions import (
+    EstimateNotConvergedWarning,
+    HighDimensionWarning,
+    SaturationWarning,
+)
 from skib.mutual_info import GaussianMixtureMIEstimator, awgn_mutual_info
 
 RANDOM = np.random.RandomState(0)
@@ -150,7 +154,7 @@ class TestDraws:
         clouds = np.where(random.rand(30, 8, 1) < 0.5, -1.0, 1.0) * 500
         clouds = clouds + 100 * random.randn(30, 8, 2)
         estimator = GaussianMixtureMIEstimator(0.01, n_mc=8, random_state=0)
-        with pytest.warns(SaturationWarning):
+        with pytest.warns(HighDimensionWarning, match=r"between .* and 3.401 nats"):
             estimator.fit(clouds)
         assert math.log(1e-3) <= estimator.mutual_info_low_ < 1
         assert estimator.mutual_info_high_ == pytest.approx(math.log(30))
@@ -165,6 +169,14 @@ class TestDraws:
         spread = np.std([fit.mutual_info_ for fit in fits])
         claimed = np.mean([fit.mutual_info_std_error_ for fit in fits])
         assert 0.8 * spread < claimed < 2 * spread
+
+    def test_a_dimension_out_of_reach_warns_with_the_bracket(self):
+        random = np.random.RandomState(0)
+        clouds = random.randn(40, 1, 60) + random.randn(40, 16, 60)
+        estimator = GaussianMixtureMIEstimator(0.1, n_mc=4, random_state=0)
+        with pytest.warns(HighDimensionWarning, match="16 draws .* do not fill 60"):
+            estimator.fit(clouds)
+        assert estimator.mutual_info_low_ < 0.75 * estimator.mutual_info_high_
 
     @pytest.mark.parametrize("n_draws", [4, 5, 6, 7])
     def test_draws_that_quarters_do_not_divide(self, n_draws):
@@ -240,8 +252,9 @@ class TestInvariance:
 
     @pytest.mark.parametrize("n_draws", [None, 16])
     def test_n_jobs(self, n_draws):
-        shape = (40, 3) if n_draws is None else (40, n_draws, 3)
-        X = np.random.RandomState(0).randn(*shape)
+        X = CLOUD
+        if n_draws is not None:
+            X = CLOUD[:, None] + 0.3 * np.random.RandomState(0).randn(40, n_draws, 3)
         one, two = (
             GaussianMixtureMIEstimator(0.4, n_jobs=n_jobs, random_state=0).fit(X)
             for n_jobs in (1, 2)
@@ -262,6 +275,18 @@ class TestSampling:
         with pytest.warns(EstimateNotConvergedWarning, match=r"tol=1e-06"):
             estimator.fit(CLOUD)
         assert estimator.n_mc_ == 500
+
+    def test_tol_that_the_draws_do_not_allow_stops_early(self):
+        clouds, _, _ = linear_clouds(50, 16, 0.3, 0)
+        estimator = GaussianMixtureMIEstimator(0.3, tol=1e-3, random_state=0)
+        with pytest.warns(EstimateNotConvergedWarning, match="16 draws per input"):
+            estimator.fit(clouds)
+        assert estimator.n_mc_ < 1000
+
+    def test_tol_is_reached_where_the_draws_allow_it(self):
+        clouds, _, _ = linear_clouds(50, 64, 0.3, 0)
+        estimator = GaussianMixtureMIEstimator(0.3, tol=0.015, random_state=0)
+        assert estimator.fit(clouds).mutual_info_std_error_ <= 0.015
 
     def test_one_sample_per_input_still_has_an_error(self):
         spread = [
@@ -367,7 +392,7 @@ class TestRefusals:
             estimator.fit(CLOUD, CLOUD[:, 0])
         with pytest.raises(ValueError, match="one weight for each of the 40"):
             estimator.fit(CLOUD, sample_weight=[1.0])
-        with pytest.raises(ValueError, match="positive sum"):
+        with pytest.raises(ValueError, match="nor all weights zero"):
             estimator.fit(CLOUD, sample_weight=np.zeros(40))
 
     def test_one_sample_of_one_input_has_no_error(self):
