@@ -134,7 +134,6 @@ def information_flow(
     layers = _check_layers(layers, recording)
     epochs = _check_epochs(epochs, recording)
     estimators = _check_estimator(estimator, recording, layers, n_draws)
-    n_draws = DEFAULT_N_DRAWS if n_draws is None else n_draws
     passes = Passes(
         through_network=DEFAULT_N_DRAWS if n_draws is None else n_draws,
         of_activations=DEFAULT_N_DRAWS_OF_ACTIVATIONS if n_draws is None else n_draws,

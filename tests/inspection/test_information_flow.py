@@ -175,6 +175,11 @@ class TestWork:
         assert not calls
         np.testing.assert_array_equal(again.mutual_info, first.mutual_info)
 
+    def test_defaults_are_told(self):
+        flow = information_flow(make_recording(), X, epochs=[0], random_state=0)
+        passes = {"through_network": 32, "of_activations": 128}
+        assert flow.provenance["n_draws"] == passes
+
     def test_progress_bar(self, capsys):
         flow_of(verbose=1)
         assert "3/3" in capsys.readouterr().err
