@@ -8,6 +8,7 @@ the error.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -136,6 +137,10 @@ class StratifiedMean:
             self._draw_totals = values.new_zeros(n_cells, n_columns)
             self._draw_counts = values.new_zeros(n_cells, dtype=torch.int64)
 
+    @cached_property
+    def _neighbours(self) -> Tensor:
+        return spatial_order(self.places, leaf_size=2)
+
     def _influence(self, name: str) -> Spread:
         if name not in self._influences:
             return self._spread(self.names.index(name))
@@ -144,7 +149,7 @@ class StratifiedMean:
     def _spread(self, column: int) -> Spread:
         total, squares = self._totals[:, column], self._squares[:, column]
         if self.n_samples == 1:
-            variance = _neighbour_variance(total, self.places)
+            variance = _neighbour_variance(total, self._neighbours)
             return Spread(variance, variance)
         if self.n_draws is None:
             variance = (squares - total**2 / self.n_samples) / (self.n_samples - 1)
@@ -179,13 +184,12 @@ def _clustered_spread(totals: Tensor, counts: Tensor, squares: Tensor) -> Spread
     return Spread(of_mean, between / (n_samples - counts.square().sum(1) / n_samples))
 
 
-def _neighbour_variance(values: Tensor, places: Tensor) -> Tensor:
+def _neighbour_variance(values: Tensor, order: Tensor) -> Tensor:
     """Variance within strata of one sample each, by the difference of neighbours.
 
     Collapsed strata: the squared difference of two samples has the mean of twice
     their variance, more where their means differ too.
     """
-    order = spatial_order(places, leaf_size=2)
     position = torch.arange(len(order), device=order.device)
     # Partners stand side by side; a last one without takes the one before it.
     partner = torch.where((position ^ 1) < len(order), position ^ 1, position - 1)
