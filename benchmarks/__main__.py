@@ -12,8 +12,10 @@ import torch
 
 from benchmarks.activations import NOISE_STD, random_clouds, trained_clouds
 from benchmarks.contenders import Case, pairs_per_second
+from benchmarks.epochs import fit_table, memory_sentence, trajectory_sentence
+from benchmarks.tables import markdown_table
 from benchmarks.timing import interleaved
-from skib._numerics.binning import count_rows
+from skib._numerics.binning import count_rows, number_rows
 
 DOCS = Path(__file__).parents[1] / "docs"
 MARKS = "<!-- measured: start -->", "<!-- measured: end -->"
@@ -30,17 +32,12 @@ RATED = [
 BINNED = [(4096, 10), (65536, 10), (65536, 50)]
 
 
-def markdown_table(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
 def dense_table(cases):
     """Million pairs per second, and times faster than cdist + logsumexp."""
     rows, names = [], []
     for n_centers, n_features, noise_std in cases:
         clouds = random_clouds(n_centers, n_features)
-        found = pairs_per_second(Case(clouds, noise_std, min(n_centers, 8192)))
+        found = pairs_per_second(Case(clouds, noise_std, min(n_centers, 16384)))
         names = list(found)
         base = found["torch cdist + logsumexp"]
         cells = [f"{rate / 1e6:.0f} ({rate / base:.1f}x)" for rate in found.values()]
@@ -80,22 +77,32 @@ def layers_table():
 
 
 def binned_table():
-    """Milliseconds to count the cells of 30 bins per unit."""
+    """Milliseconds to count the cells of 30 bins per unit, and to number the rows."""
     rows = []
     for n_rows, n_columns in BINNED:
         generator = np.random.default_rng(0)
         codes = generator.integers(30, size=(n_rows, n_columns)).astype(np.uint8)
         seconds = interleaved(
             {
-                "skib": lambda c=codes: count_rows(c, 30),
-                "numpy": lambda c=codes: np.unique(c, axis=0, return_counts=True),
-            }
+                "count": lambda c=codes: count_rows(c, 30),
+                "np counts": lambda c=codes: np.unique(c, axis=0, return_counts=True),
+                "number": lambda c=codes: number_rows(c, 30),
+                "np numbers": lambda c=codes: np.unique(c, axis=0, return_inverse=True),
+            },
+            repeats=9,
         )
-        ratio = seconds["numpy"] / seconds["skib"]
-        milliseconds = [f"{1e3 * s:.2f}" for s in seconds.values()]
-        rows.append([n_rows, n_columns, *milliseconds, f"{ratio:.0f}x"])
+        counts, np_counts, numbers, np_numbers = seconds.values()
+        cells = [
+            *(f"{1e3 * counts:.2f}", f"{1e3 * np_counts:.2f}"),
+            f"{np_counts / counts:.0f}x",
+            *(f"{1e3 * numbers:.2f}", f"{1e3 * np_numbers:.2f}"),
+            f"{np_numbers / numbers:.0f}x",
+        ]
+        rows.append([n_rows, n_columns, *cells])
         print(*rows[-1], sep="  ", flush=True)
-    return markdown_table(["rows", "units", "skib", "np.unique", "ratio"], rows)
+    counted = ["counts", "np.unique, counts", "ratio"]
+    numbered = ["numbers", "np.unique, inverse", "ratio"]
+    return markdown_table(["rows", "units", *counted, *numbered], rows)
 
 
 def refresh(page, measured):
@@ -121,7 +128,10 @@ def main():
         "Dense sums, million pairs per second of one thread": dense_table(
             [(16384, 5, 0.1)] if quick else DENSE
         ),
-        "All layers of one epoch": layers_table(),
+        "All layers of one epoch, kernel sums alone": layers_table(),
+        "All layers of one epoch, the whole fit": "\n\n".join(
+            [fit_table(), trajectory_sentence(), memory_sentence()]
+        ),
         "Binned counts, milliseconds": binned_table(),
     }
     if not quick:

@@ -28,28 +28,34 @@ def spatial_order(points: Tensor, leaf_size: int) -> Tensor:
         ``points[order]`` is sorted; on the device of `points`.
     """
     columns = np.ascontiguousarray(points.detach().cpu().numpy().T)
-    leaves: list[NDArray[np.int64]] = []
-    waiting = [np.arange(len(points))]
-    while waiting:
-        rows = waiting.pop()
-        if len(rows) <= leaf_size:
-            leaves.append(rows)
-        else:
-            left, right = _halves(columns, rows, leaf_size)
-            waiting += [right, left]
-    return torch.from_numpy(np.concatenate(leaves)).to(points.device)
+    order = np.arange(len(points))
+    # Runs of equal length are halved together: there are few lengths at a time.
+    starts_by_length = {len(points): np.zeros(1, dtype=np.int64)}
+    while starts_by_length:
+        halves: dict[int, list[NDArray[np.int64]]] = {}
+        for length, starts in starts_by_length.items():
+            if length > leaf_size:
+                # The left half is a whole number of leaves: runs and leaves agree.
+                middle = -(-length // leaf_size) // 2 * leaf_size
+                _halve(columns, order, starts[:, None] + np.arange(length), middle)
+                halves.setdefault(middle, []).append(starts)
+                halves.setdefault(length - middle, []).append(starts + middle)
+        starts_by_length = {n: np.concatenate(runs) for n, runs in halves.items()}
+    return torch.from_numpy(order).to(points.device)
 
 
-def _halves(
-    columns: NDArray[np.float64], rows: NDArray[np.int64], leaf_size: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    # The left half is a whole number of leaves, so that runs and leaves agree.
-    n_leaves = -(-len(rows) // leaf_size)
-    middle = (n_leaves // 2) * leaf_size
-    points = columns.take(rows, axis=1)
-    widest = (points.max(1) - points.min(1)).argmax()
-    sorted_rows = rows[points[widest].argpartition(middle)]
-    return sorted_rows[:middle], sorted_rows[middle:]
+def _halve(
+    columns: NDArray[np.float64],
+    order: NDArray[np.int64],
+    runs: NDArray[np.int64],
+    middle: int,
+) -> None:
+    """Reorder each run so that its first `middle` points lie on one side."""
+    rows = order[runs]
+    points = columns[:, rows]
+    widest = (points.max(2) - points.min(2)).argmax(0)
+    side = points[widest, np.arange(len(rows))].argpartition(middle, axis=1)
+    order[runs] = np.take_along_axis(rows, side, axis=1)
 
 
 def boxes(points: Tensor, run: int) -> tuple[Tensor, Tensor]:

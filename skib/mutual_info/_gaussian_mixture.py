@@ -12,6 +12,7 @@ from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from skib._numerics.kernel_sums import mixture_log_density
 from skib._numerics.threads import torch_threads
@@ -44,6 +45,9 @@ __all__ = ["GaussianMixtureMIEstimator"]
 AUTO_SAMPLES = 8192
 SAMPLES_PER_ROUND = 2**17
 LARGEST_STEP = 4
+
+# Converted to float64 together.
+INPUTS_AT_A_TIME = 256
 
 # Share of the possible values, 0 to H(X), that a bracket may cover without a word.
 WIDE_BRACKET = 0.25
@@ -412,9 +416,12 @@ class GaussianMixtureMIEstimator(BaseEstimator):
 
 def _draws_needed(law, noise_std):
     """Draws for a bias of `GOOD_BIAS` in h(T|X), were clouds Gaussian; one digit."""
-    clouds = law.centers.double()
-    scatter = (clouds - clouds.mean(1, keepdim=True)).flatten(0, 1)
-    covariance = scatter.T @ scatter / len(scatter)
+    n_inputs, n_draws, n_units = law.centers.shape
+    scatter = law.joint.new_zeros(n_units, n_units)
+    for clouds in map(Tensor.double, law.centers.split(INPUTS_AT_A_TIME)):
+        steps = (clouds - clouds.mean(1, keepdim=True)).flatten(0, 1)
+        scatter += steps.T @ steps
+    covariance = scatter / (n_inputs * n_draws)
     stds = torch.linalg.eigvalsh(covariance).clamp_min(0).sqrt()
     chi_square = chi_square_of_gaussian(stds.cpu().numpy(), noise_std)
     # The leading bias is chi_square / (2 n_draws).

@@ -8,6 +8,7 @@ the error.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -93,8 +94,7 @@ class StratifiedMean:
             assert draws is not None, "strata that have draws need those of the samples"
             strata = torch.arange(len(values), device=draws.device)
             cells = strata.repeat_interleave(n_samples) * self.n_draws + draws
-            self._draw_totals.index_add_(0, cells, values.flatten(0, 1))
-            self._draw_counts += cells.bincount(minlength=len(self._draw_counts))
+            self._add_to_draws(cells, values.flatten(0, 1))
         self.n_samples += n_samples
 
     def mean(self, name: str) -> float:
@@ -132,9 +132,24 @@ class StratifiedMean:
         self._totals = values.new_zeros(n_strata, n_columns)
         self._squares = values.new_zeros(n_strata, n_columns)
         if self.n_draws is not None:
-            n_cells = n_strata * self.n_draws
-            self._draw_totals = values.new_zeros(n_cells, n_columns)
-            self._draw_counts = values.new_zeros(n_cells, dtype=torch.int64)
+            # Of the draws visited only: all of them would fill memory.
+            self._draws = torch.arange(0, device=values.device)
+            self._draw_totals = values.new_zeros(0, n_columns)
+            self._draw_counts = torch.arange(0, device=values.device)
+
+    def _add_to_draws(self, draws: Tensor, values: Tensor) -> None:
+        known, n_known = self._draws, len(self._draws)
+        self._draws, place = torch.cat([known, draws]).unique(return_inverse=True)
+        totals = values.new_zeros(len(self._draws), values.shape[1])
+        totals[place[:n_known]] = self._draw_totals
+        counts = place[n_known:].bincount(minlength=len(totals))
+        counts[place[:n_known]] += self._draw_counts
+        self._draw_totals = totals.index_add_(0, place[n_known:], values)
+        self._draw_counts = counts
+
+    @cached_property
+    def _neighbours(self) -> Tensor:
+        return spatial_order(self.places, leaf_size=2)
 
     def _influence(self, name: str) -> Spread:
         if name not in self._influences:
@@ -144,48 +159,55 @@ class StratifiedMean:
     def _spread(self, column: int) -> Spread:
         total, squares = self._totals[:, column], self._squares[:, column]
         if self.n_samples == 1:
-            variance = _neighbour_variance(total, self.places)
+            variance = _neighbour_variance(total, self._neighbours)
             return Spread(variance, variance)
         if self.n_draws is None:
             variance = (squares - total**2 / self.n_samples) / (self.n_samples - 1)
             return Spread(variance / self.n_samples, variance)
-        shape = len(total), self.n_draws
         return _clustered_spread(
-            self._draw_totals[:, column].reshape(shape),
-            self._draw_counts.reshape(shape),
+            self._draws // self.n_draws,
+            self._draw_totals[:, column],
+            self._draw_counts,
             squares,
         )
 
 
-def _clustered_spread(totals: Tensor, counts: Tensor, squares: Tensor) -> Spread:
+def _clustered_spread(
+    strata: Tensor, totals: Tensor, counts: Tensor, squares: Tensor
+) -> Spread:
     """Split the variance of samples into that between draws and that within.
 
     The analysis of variance of one factor with unequal counts.
 
     Parameters
     ----------
-    totals, counts : Tensors of shape (n_strata, n_draws)
+    strata : integer Tensor of shape (n_visited_draws,)
+        Stratum of each draw.
+    totals, counts : Tensors of shape (n_visited_draws,)
         Sum and number of the samples of each draw.
     squares : Tensor of shape (n_strata,)
         Sum of the squares of all samples.
     """
-    n_samples, n_visited = counts.sum(1), (counts > 0).sum(1)
-    mean = totals.sum(1) / n_samples
-    deviations = (totals - counts * mean[:, None]).square().sum(1)
+
+    def by_stratum(values: Tensor) -> Tensor:
+        return torch.zeros_like(squares).index_add_(0, strata, values.to(squares))
+
+    n_samples, n_visited = by_stratum(counts), by_stratum(torch.ones_like(counts))
+    mean = by_stratum(totals) / n_samples
+    deviations = by_stratum((totals - counts * mean[strata]).square())
     of_mean = deviations / n_samples**2 * n_visited / (n_visited - 1)
-    of_draws = (totals**2 / counts.clamp_min(1)).sum(1)
+    of_draws = by_stratum(totals**2 / counts)
     within = (squares - of_draws) / (n_samples - n_visited).clamp_min(1)
     between = of_draws - n_samples * mean**2 - (n_visited - 1) * within
-    return Spread(of_mean, between / (n_samples - counts.square().sum(1) / n_samples))
+    return Spread(of_mean, between / (n_samples - by_stratum(counts**2) / n_samples))
 
 
-def _neighbour_variance(values: Tensor, places: Tensor) -> Tensor:
+def _neighbour_variance(values: Tensor, order: Tensor) -> Tensor:
     """Variance within strata of one sample each, by the difference of neighbours.
 
     Collapsed strata: the squared difference of two samples has the mean of twice
     their variance, more where their means differ too.
     """
-    order = spatial_order(places, leaf_size=2)
     position = torch.arange(len(order), device=order.device)
     # Partners stand side by side; a last one without takes the one before it.
     partner = torch.where((position ^ 1) < len(order), position ^ 1, position - 1)

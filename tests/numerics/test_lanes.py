@@ -61,3 +61,16 @@ def test_exp2_is_added_to_a_total():
 def test_no_compiled_code_may_reorder():
     for compiled in [sum_of_exp2, numba_tiles._compiled(3, True)]:
         assert not compiled.targetoptions.get("fastmath", False)
+
+
+def test_code_is_compiled_where_none_can_be_kept(monkeypatch):
+    """Numba refuses to cache where it can write neither beside the code nor at home."""
+    njit = numba.njit
+
+    def without_a_place(cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(**options)
+
+    monkeypatch.setattr(numba, "njit", without_a_place)
+    assert numba_tiles._jit(lambda x: x + 1)(1) == 2
