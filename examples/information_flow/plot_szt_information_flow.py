@@ -30,7 +30,7 @@ from skib.inspection import InformationFlowDisplay, RepresentationDisplay
 SEED = 1
 NOISE_STD = 0.005
 N_EPOCHS = 8000
-SCATTER_EPOCHS = (28, 80, 300, 8000)  # a peak, a trough, a peak, the end
+SCATTER_EPOCHS = (20, 80, 300, 8000)  # a peak, a trough, a peak, the end
 
 X, y = make_szt()
 X_train, X_test, y_train, y_test = train_test_split(
