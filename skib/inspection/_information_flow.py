@@ -10,7 +10,8 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.utils.validation import check_memory
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skib._validation import check_noise_std, draw_seeds
 from skib._version import __version__
@@ -23,6 +24,7 @@ from skib.inspection._epoch_estimates import ESTIMATES, Inputs, Passes, estimate
 from skib.inspection._flow_result import InformationFlow
 from skib.inspection._progress import progress
 from skib.mutual_info import BinnedMIEstimator, GaussianMixtureMIEstimator
+from skib.neural_network import Recording
 
 __all__ = ["information_flow"]
 
@@ -111,6 +113,8 @@ def information_flow(
 
     Raises
     ------
+    TypeError
+        If there is no recording.
     ValueError
         If a layer or an epoch does not exist, the noise differs from the estimator's,
         or the network has no noise.
@@ -130,7 +134,7 @@ def information_flow(
     >>> flow.mutual_info.shape
     (2, 2)
     """
-    recording = getattr(recording, "recording_", recording)
+    recording = _check_recording(recording)
     layers = _check_layers(layers, recording)
     epochs = _check_epochs(epochs, recording)
     estimators = _check_estimator(estimator, recording, layers, n_draws)
@@ -202,7 +206,10 @@ def _warn_of_wide_brackets(flow: InformationFlow) -> None:
     if flow.mutual_info_low is None or flow.mutual_info_high is None:
         return
     width = flow.mutual_info_high - flow.mutual_info_low
-    where = width > WIDE_BRACKET * flow.input_entropy
+    error = np.hypot(flow.mutual_info_low_std_error, flow.mutual_info_high_std_error)
+    # A bracket within its errors, or of nothing at all, is not wide.
+    least = np.maximum(WIDE_BRACKET * max(flow.input_entropy, 1.0), 3 * error)
+    where = width > least
     if where.any():
         warnings.warn(
             f"The bracket of I(X;T) is up to {width.max():.3g} nats wide at "
@@ -235,6 +242,20 @@ def _places(flow: InformationFlow, where: np.ndarray) -> str:
     ]
     more = len(places) - PLACES_NAMED
     return ", ".join(places[:PLACES_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_recording(recording: Any) -> Any:
+    """Return the recording that was given, or that a fitted estimator has."""
+    if isinstance(recording, BaseEstimator):
+        check_is_fitted(recording)
+    recording = getattr(recording, "recording_", recording)
+    if not isinstance(recording, Recording):
+        raise TypeError(
+            "recording must be a Recording, or an estimator fitted with "
+            f"record_epochs. Got {type(recording).__name__}; make one from weights with "
+            "Recording.from_weights, or set record_epochs and fit again."
+        )
+    return recording
 
 
 def _check_layers(layers: Any, recording: Any) -> list[int]:

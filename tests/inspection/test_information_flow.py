@@ -7,8 +7,14 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 
-from skib import BinnedMIEstimator, GaussianMixtureMIEstimator, Recording
+from skib import (
+    BinnedMIEstimator,
+    GaussianMixtureMIEstimator,
+    NoisyMLPClassifier,
+    Recording,
+)
 from skib.exceptions import (
     EstimateNotConvergedWarning,
     HighDimensionWarning,
@@ -175,6 +181,10 @@ class TestWork:
         assert not calls
         np.testing.assert_array_equal(again.mutual_info, first.mutual_info)
 
+    def test_one_input_has_no_information(self):
+        flow = information_flow(make_recording(), X[:1], random_state=0)
+        np.testing.assert_allclose(flow.mutual_info, 0, atol=1e-12)
+
     def test_defaults_are_told(self):
         flow = information_flow(make_recording(), X, epochs=[0], random_state=0)
         passes = {"through_network": 32, "of_activations": 128}
@@ -220,6 +230,13 @@ class TestRefusals:
     def test_arguments(self, kwargs, match):
         with pytest.raises(ValueError, match=match):
             flow_of(**kwargs)
+
+    def test_nothing_recorded(self):
+        network = NoisyMLPClassifier((2,), max_iter=1, n_iter_no_change=np.inf)
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            information_flow(network, X)
+        with pytest.raises(TypeError, match="fitted with record_epochs"):
+            information_flow(network.fit(X, Y), X)
 
     def test_network_without_noise(self):
         with pytest.raises(ValueError, match="entropy of the inputs, or infinite"):
