@@ -206,7 +206,8 @@ def _warn_of_wide_brackets(flow: InformationFlow) -> None:
     if flow.mutual_info_low is None or flow.mutual_info_high is None:
         return
     width = flow.mutual_info_high - flow.mutual_info_low
-    error = np.hypot(flow.mutual_info_low_std_error, flow.mutual_info_high_std_error)
+    ends = (flow.mutual_info_low_std_error, flow.mutual_info_high_std_error)
+    error = np.sqrt(sum(np.square(end) for end in ends if end is not None))
     # A bracket within its errors, or of nothing at all, is not wide.
     least = np.maximum(WIDE_BRACKET * max(flow.input_entropy, 1.0), 3 * error)
     where = width > least
@@ -252,8 +253,8 @@ def _check_recording(recording: Any) -> Any:
     if not isinstance(recording, Recording):
         raise TypeError(
             "recording must be a Recording, or an estimator fitted with "
-            f"record_epochs. Got {type(recording).__name__}; make one from weights with "
-            "Recording.from_weights, or set record_epochs and fit again."
+            f"record_epochs. Got {type(recording).__name__}; make one from weights "
+            "with Recording.from_weights, or set record_epochs and fit again."
         )
     return recording
 
