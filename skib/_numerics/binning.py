@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 LARGEST_KEY = 2**63
+COLUMNS_AT_A_TIME = 16
 
 
 def bin_codes(
@@ -100,7 +103,7 @@ def _row_keys(
     """Give each row an integer, equal exactly where the rows are: mixed radix."""
     keys = np.zeros(len(codes), dtype=np.int64)
     n_keys = 1
-    for column, radix in zip(codes.T, map(int, n_codes), strict=True):
+    for column, radix in zip(_columns(codes), map(int, n_codes), strict=True):
         if n_keys * radix > LARGEST_KEY:
             # Only keys that occur need a number before more columns are taken in.
             keys = number_distinct(keys)
@@ -111,6 +114,13 @@ def _row_keys(
         keys += column
         n_keys *= radix
     return keys
+
+
+def _columns(codes: NDArray[np.integer]) -> Iterator[NDArray[np.int64]]:
+    """Yield columns, several at a time gathered from the rows."""
+    for first in range(0, codes.shape[1], COLUMNS_AT_A_TIME):
+        some = codes[:, first : first + COLUMNS_AT_A_TIME]
+        yield from some.T.astype(np.int64, order="C")
 
 
 def _run_starts(ordered: NDArray) -> NDArray[np.intp]:
