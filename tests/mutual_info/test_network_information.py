@@ -79,6 +79,7 @@ def test_every_quantity_agrees_with_quadrature(activation, noise_std):
     assert last.converged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_few_passes_bracket_the_information_and_say_their_error(activation):
     """Over 100 seeds: bracket and bias of the means, spread of the errors."""
