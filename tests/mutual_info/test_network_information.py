@@ -69,7 +69,14 @@ def chain_truth(activation, noise_std):
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-@pytest.mark.parametrize("noise_std", [0.1, 0.3, 1.0])
+@pytest.mark.parametrize(
+    "noise_std",
+    [
+        pytest.param(0.1, marks=pytest.mark.slow),
+        0.3,
+        pytest.param(1.0, marks=pytest.mark.slow),
+    ],
+)
 def test_every_quantity_agrees_with_quadrature(activation, noise_std):
     last = chain_information(activation, noise_std, n_mc=2000)[2]
     for name, truth in chain_truth(activation, noise_std).items():
