@@ -3,6 +3,7 @@
 __all__ = [
     "EstimateNotConvergedWarning",
     "HighDimensionWarning",
+    "ImportanceSamplingWarning",
     "SaturationWarning",
     "SkibWarning",
     "UncoveredBinsWarning",
@@ -27,3 +28,7 @@ class HighDimensionWarning(SkibWarning):
 
 class EstimateNotConvergedWarning(SkibWarning):
     """The wanted error was not reached with the work allowed."""
+
+
+class ImportanceSamplingWarning(SkibWarning):
+    """Importance sampling through a network failed; another estimate stands in."""

@@ -7,58 +7,92 @@ kernel averages over fresh passes for every other input,
 
 Nothing cancels: where noise confuses no inputs this is exactly ``-log w_i``. Only the
 other inputs are smoothed by kernels, so few passes do: the bias is upward (Jensen) and
-falls as one over the passes.
+falls as one over the passes. It is extrapolated away: the passes come in four blocks,
+and averages over all of them, every two and every one show how terms depend on them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from torch import Tensor
 
-from skib._numerics.importance import ConditionalDensity
+from skib._numerics.kernel_sums import KernelSums
 
-__all__ = ["InformationTerms", "information_terms"]
+__all__ = ["N_BLOCKS", "InformationTerms", "OwnDensity", "information_terms"]
+
+N_BLOCKS = 4
+# Blocks that an average holds, and its weight: the value at 0 of the polynomial in
+# 1 / passes through all three cancels the bias terms of first and second order.
+RICHARDSON = {4: 8 / 3, 2: -6 / 3, 1: 1 / 3}
+NO_EXTRAPOLATION = {1: 1.0}
+LOG_TINY = -700.0
+
+
+@dataclass(frozen=True)
+class OwnDensity:
+    """Log p(t | x) of each point, x its own input, less that of its own kernel.
+
+    Attributes
+    ----------
+    low, high : Tensor of shape (n_points,)
+        Not above and not below the truth in expectation.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    @property
+    def middle(self) -> Tensor:
+        """Mean of `low` and `high`: without bias to first order."""
+        return 0.5 * (self.low + self.high)
 
 
 @dataclass(frozen=True)
 class InformationTerms:
-    """Terms whose mean over (input, pass) is I(X;T), in nats; all (n_points,).
+    """Terms whose mean over (input, pass) is an information, in nats; all (n_points,).
 
     Attributes
     ----------
     low, high : Tensor
-        Not above and not below I in expectation, whatever the number of passes.
-    middle : Tensor
-        The estimate: exact `-log w_i` where no inputs are confused.
+        Not above and not below I(X;T) in expectation, whatever the number of passes.
+    information : Tensor
+        The estimate of I(X;T): exactly `-log w_i` where no inputs are confused.
+    label_information : Tensor
+        The estimate of I(Y;T).
+    influence, label_influence : Tensor
+        To first order, how the two estimates move, times draws, when one more draw of
+        the point's own input is made where the point is: draws are a sample too.
     """
 
     low: Tensor
-    middle: Tensor
     high: Tensor
+    information: Tensor
+    label_information: Tensor
+    influence: Tensor
+    label_influence: Tensor
 
 
 def information_terms(
-    density: ConditionalDensity,
-    log_prior: Tensor,
-    log_others: Tensor,
-    log_own: Tensor,
+    density: OwnDensity, joint: Tensor, prior: Tensor, sums: KernelSums, n_draws: int
 ) -> InformationTerms:
     """Combine the density given the own input with the kernel averages.
 
     Parameters
     ----------
-    density : ConditionalDensity
-        Log p(t | x_i) of every point.
-    log_prior : Tensor of shape (n_points,)
-        Log of the weight w_i of the point's own input.
-    log_others : Tensor of shape (n_points,)
-        Log of ``sum_(j != i) w_j`` times the mean kernel over passes of input j. The
-        passes that made other points are as good as fresh ones.
-    log_own : Tensor of shape (n_points,)
-        Log of the mean kernel over as many passes of input i, the one that made t among
-        them. Used by `low` alone.
+    density : OwnDensity
+    joint : Tensor of shape (n_points, n_classes)
+        Probability of the point's own input with each label.
+    prior : Tensor of shape (n_classes,)
+        Probability of each label.
+    sums : KernelSums
+        Over `n_draws` passes of every input, the one that made the point among those of
+        its own, in `N_BLOCKS` blocks of equal length or in one; weights are the
+        probability of each input with each label.
+    n_draws : int
 
     Returns
     -------
@@ -66,14 +100,92 @@ def information_terms(
 
     Notes
     -----
-    Both parts of ``w_i e^density.low + e^log_others`` are unbiased given t, so its log
-    is at most log p(t) in expectation (Jensen), which makes `high` high. The plug-in
-    ``log(w_i e^log_own + e^log_others)`` is at least log p(t) in expectation, because
-    kernel averages that hold the pass that made t are met with probability
-    proportional to themselves (the same reason for which the plug-in of h(T) is low),
-    which makes `low` low.
+    Both parts of ``w_i e^density.low + others`` are unbiased given t, so its log is at
+    most log p(t) in expectation (Jensen), which makes `high` high. The plug-in
+    ``w_i own + others`` has a log of at least log p(t) in expectation, because kernel
+    averages that hold the pass that made t are met with probability proportional to
+    themselves (the same reason for which the plug-in of h(T) is low), which makes `low`
+    low.
     """
-    plug_in = torch.logaddexp(log_prior + log_own, log_others)
-    marginal = torch.logaddexp(log_prior + density.low, log_others)
-    middle = -torch.logaddexp(log_prior, log_others - density.middle)
-    return InformationTerms(density.low - plug_in, middle, density.high - marginal)
+    log_weight = joint.sum(1).log()
+    others = sums.others.sum(1) / n_draws
+    log_others = others.sum(1).log()
+    log_own = (sums.own.sum(1) / n_draws).log()
+    plug_in = torch.logaddexp(log_weight + log_own, log_others)
+    marginal = torch.logaddexp(log_weight + density.low, log_others)
+    information = torch.zeros_like(log_weight)
+    label_information = torch.zeros_like(log_weight)
+    for share, average in _averages(sums.others, n_draws):
+        found = _terms(_posterior(density.middle, joint, average), prior)
+        information += share * found[0]
+        label_information += share * found[1]
+    influences = _influences(_posterior(density.middle, joint, others), joint, prior)
+    return InformationTerms(
+        low=density.low - plug_in,
+        high=density.high - marginal,
+        information=information,
+        label_information=label_information,
+        influence=influences[0],
+        label_influence=influences[1],
+    )
+
+
+def _averages(others: Tensor, n_draws: int) -> Iterator[tuple[float, Tensor]]:
+    """Averages over blocks of passes, with their weights in the extrapolation."""
+    n_blocks = others.shape[1]
+    per_block = n_draws / n_blocks
+    levels = RICHARDSON if n_blocks == N_BLOCKS else NO_EXTRAPOLATION
+    for size, weight in levels.items():
+        # No block holds the pass that made t: all choices of blocks are alike.
+        choices = list(combinations(range(n_blocks), size))
+        for blocks in choices:
+            average = others[:, list(blocks)].sum(1) / (size * per_block)
+            yield weight / len(choices), average
+
+
+@dataclass(frozen=True)
+class _Posterior:
+    """What a point says: log p(x | t) / p(x) of its own input, and log p(y | t)."""
+
+    log_ratio: Tensor  # (n_points,)
+    log_weight: Tensor  # (n_points,): of the own input
+    log_labels: Tensor  # (n_points, n_classes)
+
+
+def _posterior(log_own: Tensor, joint: Tensor, others: Tensor) -> _Posterior:
+    """Bayes' rule, all densities in units of the own kernel.
+
+    Parameters
+    ----------
+    log_own : Tensor of shape (n_points,)
+    joint, others : Tensors of shape (n_points, n_classes)
+        `others` sums p(input, label) p(t | input) over the other inputs.
+    """
+    log_weight = joint.sum(1).log()
+    log_ratio = -torch.logaddexp(log_weight, others.sum(1).log() - log_own)
+    scaled = torch.logaddexp(joint.log() + log_own[:, None], others.log())
+    return _Posterior(log_ratio, log_weight, scaled.log_softmax(1))
+
+
+def _terms(posterior: _Posterior, prior: Tensor) -> tuple[Tensor, Tensor]:
+    """Terms of I(X;T) and I(Y;T)."""
+    # The mean of log p(y|t) / p(y) over y given t, instead of one y: less variance.
+    labels = posterior.log_labels.exp()
+    return posterior.log_ratio, torch.xlogy(labels, labels / prior).sum(1)
+
+
+def _influences(
+    posterior: _Posterior, joint: Tensor, prior: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Differentiate the two means by the share of the own input in `others`.
+
+    More of input j near t moves the terms of the other inputs' points there, which are
+    ``1 - p(x_j | t)`` of all points at t: each loses information about its input, and
+    gains or loses about the label as j's labels are likelier at t than others or not.
+    """
+    of_others = 1 - (posterior.log_ratio + posterior.log_weight).exp()
+    given_input = joint / joint.sum(1, keepdim=True)
+    # Where a label has no probability at t, no label of the own input has any either.
+    log_ratios = posterior.log_labels.clamp_min(LOG_TINY) - prior.log()
+    surprise = (given_input * log_ratios).sum(1) - _terms(posterior, prior)[1]
+    return -of_others, of_others * surprise

@@ -7,28 +7,14 @@ that its law is N(0, identity).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["LEAKY_SLOPE", "NoisyNetwork", "NoisyPass"]
+from skib._numerics.activations import ACTIVATIONS
 
-LEAKY_SLOPE = 0.01
-
-# Each activation, and its derivative as a function of its output.
-ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]
-ACTIVATIONS = {
-    "identity": (lambda values: values, torch.ones_like),
-    "tanh": (torch.tanh, lambda output: 1 - output**2),
-    "logistic": (torch.sigmoid, lambda output: output * (1 - output)),
-    "relu": (torch.relu, lambda output: (output > 0).to(output.dtype)),
-    "leaky_relu": (
-        lambda values: torch.where(values > 0, values, LEAKY_SLOPE * values),
-        lambda output: torch.where(output > 0, 1.0, LEAKY_SLOPE).to(output.dtype),
-    ),
-}
+__all__ = ["NoisyNetwork", "NoisyPass"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +67,7 @@ class NoisyNetwork:
 
     def first_clean(self, X: Tensor) -> Tensor:
         """Return S_1, which no noise reaches: shape (n_inputs, n_units)."""
-        return self._activate(X @ self.coefs[0] + self.intercepts[0])
+        return self._layer(X, 0)
 
     def clean(self, first: Tensor, noise: Tensor, layer: int) -> list[Tensor]:
         """Return S_1, ..., S_layer for given noise in the layers before.
@@ -103,9 +89,7 @@ class NoisyNetwork:
         parts = noise.split(self.sizes_before(layer), dim=-1)
         for k, part in enumerate(parts):
             noisy = outputs[-1] + self.noise_stds[k] * part
-            outputs.append(
-                self._activate(noisy @ self.coefs[k + 1] + self.intercepts[k + 1])
-            )
+            outputs.append(self._layer(noisy, k + 1))
         return outputs
 
     def slopes(self, clean: list[Tensor]) -> Tensor:
@@ -120,26 +104,48 @@ class NoisyNetwork:
         -------
         slopes : Tensor of shape (n_inputs, n_units, sum of sizes_before(layer))
         """
-        derivative = ACTIVATIONS[self.activation][1]
         blocks: list[Tensor] = []
-        back = torch.diag_embed(derivative(clean[-1]))  # d S_layer / d pre-activations
+        # d S_layer / d pre-activations
+        back = torch.diag_embed(self._derivative(clean[-1]))
         for k in reversed(range(len(clean) - 1)):
             back = back @ self.coefs[k + 1].T  # d S_layer / d T_k
             blocks.insert(0, self.noise_stds[k] * back)
-            back = back * derivative(clean[k])[:, None]
+            back = back * self._derivative(clean[k])[:, None]
         return torch.cat(blocks, dim=-1)
 
     def sample(self, X: Tensor, generator: torch.Generator) -> NoisyPass:
         """Draw one noisy pass of every row of X."""
-        clean, noise = [], []
-        values = X
+        return self.sample_from(self.first_clean(X), generator)
+
+    def sample_from(self, first: Tensor, generator: torch.Generator) -> NoisyPass:
+        """Draw noisy passes from S_1 on.
+
+        Parameters
+        ----------
+        first : Tensor of shape (..., n_units of layer 1)
+            S_1, once for each pass wanted.
+        generator : torch.Generator
+
+        Returns
+        -------
+        NoisyPass
+            Tensors of shape (..., n_units). The noise of a layer does not depend on how
+            many layers follow.
+        """
+        clean, noise = [first], []
         for k in range(self.n_layers):
-            clean.append(self._activate(values @ self.coefs[k] + self.intercepts[k]))
             noise.append(
-                torch.randn(clean[-1].shape, generator=generator, dtype=X.dtype)
+                torch.randn(clean[k].shape, generator=generator, dtype=first.dtype)
             )
-            values = clean[-1] + self.noise_stds[k] * noise[-1]
+            if k + 1 < self.n_layers:
+                noisy = clean[k] + self.noise_stds[k] * noise[k]
+                clean.append(self._layer(noisy, k + 1))
         return NoisyPass(clean, noise)
 
-    def _activate(self, values: Tensor) -> Tensor:
-        return ACTIVATIONS[self.activation][0](values)
+    def _layer(self, values: Tensor, k: int) -> Tensor:
+        fresh = values @ self.coefs[k] + self.intercepts[k]
+        return ACTIVATIONS[self.activation].apply_(fresh)
+
+    def _derivative(self, output: Tensor) -> Tensor:
+        ones, scratch = torch.ones_like(output), output.clone()
+        return ACTIVATIONS[self.activation].pull_back_(ones, scratch)

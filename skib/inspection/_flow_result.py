@@ -15,6 +15,8 @@ from skib.inspection._flow_display import InformationFlowDisplay
 
 __all__ = ["InformationFlow"]
 
+FRACTIONS = ("effective_fraction", "unconverged_fraction")
+
 
 @dataclass(frozen=True, eq=False)
 class InformationFlow:
@@ -31,6 +33,19 @@ class InformationFlow:
         no such attribute.
     saturated : ndarray of shape (n_epochs, n_layers)
         Whether I(X;T) is within its error of its ceiling, ``input_entropy``.
+    from_network : ndarray of bool, of shape (n_epochs, n_layers)
+        Whether the weights were used, with log p(t|x) importance sampled through the
+        network; else the estimate is from activations alone.
+    effective_fraction : ndarray of shape (n_epochs, n_layers)
+        Mean share of the importance samples that independent exact ones would need for
+        the same error. This and the next two are NaN where importance sampling was not
+        tried, and None if it was tried nowhere.
+    unconverged_fraction : ndarray of shape (n_epochs, n_layers)
+        Share of points whose estimates of log p(t|x) from below and from above are
+        more than 1 nat apart.
+    density_gap : ndarray of shape (n_epochs, n_layers)
+        Mean distance of those two in nats: twice the most bias, in expectation, that
+        importance sampling leaves in ``conditional_entropy``.
     input_entropy, label_entropy : float
         H(X), H(Y) in nats (``label_entropy`` is None without labels).
     provenance : dict
@@ -55,6 +70,10 @@ class InformationFlow:
     label_mutual_info_std_error: np.ndarray | None = None
     label_conditional_entropy: np.ndarray | None = None
     label_conditional_entropy_std_error: np.ndarray | None = None
+    from_network: np.ndarray | None = None
+    effective_fraction: np.ndarray | None = None
+    unconverged_fraction: np.ndarray | None = None
+    density_gap: np.ndarray | None = None
     label_entropy: float | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -81,8 +100,8 @@ class InformationFlow:
         epochs, layers = np.meshgrid(self.epochs, self.layers, indexing="ij")
         columns = {"epoch": epochs.ravel(), "layer": layers.ravel()}
         for name, values in self._tables().items():
-            scaled = values if values.dtype == bool else values * scale
-            columns[name] = scaled.ravel()
+            has_unit = values.dtype != bool and name not in FRACTIONS
+            columns[name] = (values * scale if has_unit else values).ravel()
         frame = pd.DataFrame(columns)
         frame.attrs = {"unit": unit, **self.provenance}
         return frame

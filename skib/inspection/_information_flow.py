@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 import joblib
 import numpy as np
-import torch
-from scipy.stats import entropy
-from sklearn.base import clone
-from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import check_memory
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skib._validation import check_noise_std, draw_seeds, group_equal_rows
+from skib._validation import check_noise_std, draw_seeds
 from skib._version import __version__
-from skib.exceptions import SaturationWarning
+from skib.exceptions import (
+    EstimateNotConvergedWarning,
+    HighDimensionWarning,
+    ImportanceSamplingWarning,
+)
+from skib.inspection._epoch_estimates import ESTIMATES, Inputs, Passes, estimate_epoch
 from skib.inspection._flow_result import InformationFlow
 from skib.inspection._progress import progress
 from skib.mutual_info import BinnedMIEstimator, GaussianMixtureMIEstimator
+from skib.neural_network import Recording
 
 __all__ = ["information_flow"]
 
-DEFAULT_N_DRAWS = 128
-ESTIMATES = (
-    "mutual_info",
-    "mutual_info_low",
-    "mutual_info_high",
-    "entropy",
-    "conditional_entropy",
-    "label_mutual_info",
-    "label_conditional_entropy",
-)
-FIELDS = (*ESTIMATES, *(f"{name}_std_error" for name in ESTIMATES), "saturated")
+# With the network's help only the other inputs are smoothed by draws.
+DEFAULT_N_DRAWS, DEFAULT_N_DRAWS_OF_ACTIVATIONS = 32, 128
+PLACES_NAMED = 4
+# Share of H(X) from which on a bracket says little.
+WIDE_BRACKET = 0.25
 
 
 def information_flow(
@@ -55,8 +51,11 @@ def information_flow(
 ) -> InformationFlow:
     """Estimate the information of layers about input and label over training.
 
-    Every (epoch, layer) is estimated on its own, in parallel. Seeds are drawn before
-    the work is handed out, so the numbers do not depend on ``n_jobs`` or the backend.
+    The weights are known, so each layer's density given an input is importance sampled
+    through the network (`network_mutual_info`): few noisy passes do. All layers of an
+    epoch are estimated on the same passes, the epochs in parallel. Seeds are drawn
+    before the work is handed out, so the numbers do not depend on ``n_jobs`` or the
+    backend.
 
     Parameters
     ----------
@@ -67,21 +66,24 @@ def information_flow(
     y : array-like of shape (n_inputs,), default=None
         Discrete labels; with them I(Y;T) is estimated too.
     estimator : GaussianMixtureMIEstimator or BinnedMIEstimator, default=None
-        What estimates one layer at one epoch; it is cloned. A mixture estimator must
-        have the noise_std of the recording; None makes one that has. A
-        `BinnedMIEstimator` bins the activations of the noise-free network.
+        Says how long to sample: ``n_mc`` (noisy passes per input at which densities
+        are evaluated, at least 2), ``tol``, ``max_samples``, and ``device`` and
+        ``n_jobs``. It must have the noise_std of the recording; None makes one that
+        has. It is cloned and fitted to activations where the network does not help:
+        see Notes. A `BinnedMIEstimator` bins the activations of the noise-free network.
     layers : sequence of int, default=None
         Hidden layers, counted from 1, negative from the last; None is all.
     epochs : sequence of int, default=None
         Recorded epochs; None is all.
     n_draws : int, default=None
-        Noisy passes per input behind each layer but the first, which has no noise
-        before it; None is 128. Not for a `BinnedMIEstimator`.
+        Noisy passes per input behind the kernel averages of each layer, at least 4;
+        None is 32, and 128 where the network does not help. Not for a
+        `BinnedMIEstimator`.
     n_jobs : int, default=None
         Number of joblib workers.
     memory : str, joblib.Memory or None, default=None
-        Where finished (epoch, layer) estimates are kept, so that work that was
-        interrupted resumes. Give ``random_state`` an int, or nothing is found again.
+        Where finished epochs are kept, so that work that was interrupted resumes. Give
+        ``random_state`` an int, or nothing is found again.
     random_state : int, RandomState instance or None, default=None
         Seed of the noise.
     verbose : int, default=0
@@ -90,10 +92,29 @@ def information_flow(
     Returns
     -------
     flow : InformationFlow
-        Fields of shape (n_epochs, n_layers), in nats.
+        Fields of shape (n_epochs, n_layers), in nats. ``from_network`` says which
+        estimates the weights were used for.
+
+    Warns
+    -----
+    ImportanceSamplingWarning
+        Where importance sampling was tried and did not converge.
+    HighDimensionWarning
+        Where the bracket is too wide to say much.
+    EstimateNotConvergedWarning
+        Where the ``tol`` of the estimator was not reached.
+
+    Notes
+    -----
+    The network does not help where a layer before the wanted one has no noise, and
+    where importance sampling does not converge. There the estimator is fitted to
+    ``recording.activations``, as it can be anywhere by hand: that is the estimate of
+    Goldfeld et al., from activations alone.
 
     Raises
     ------
+    TypeError
+        If there is no recording.
     ValueError
         If a layer or an epoch does not exist, the noise differs from the estimator's,
         or the network has no noise.
@@ -113,23 +134,24 @@ def information_flow(
     >>> flow.mutual_info.shape
     (2, 2)
     """
-    recording = getattr(recording, "recording_", recording)
+    recording = _check_recording(recording)
     layers = _check_layers(layers, recording)
     epochs = _check_epochs(epochs, recording)
     estimators = _check_estimator(estimator, recording, layers, n_draws)
-    n_draws = DEFAULT_N_DRAWS if n_draws is None else n_draws
-    inputs = _merge_equal_inputs(X, y)
-    tasks = list(itertools.product(epochs, layers))
-    seeds = draw_seeds(random_state, len(tasks))
-    estimate = _estimate if memory is None else check_memory(memory).cache(_estimate)
-    results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
-        joblib.delayed(estimate)(
-            estimators[layer], recording.at(epoch), inputs, layer, n_draws, seed
-        )
-        for (epoch, layer), seed in zip(tasks, seeds, strict=True)
+    passes = Passes(
+        through_network=DEFAULT_N_DRAWS if n_draws is None else n_draws,
+        of_activations=DEFAULT_N_DRAWS_OF_ACTIVATIONS if n_draws is None else n_draws,
     )
-    bar = progress(results, len(tasks), "information flow", verbose=verbose)
-    return InformationFlow(
+    inputs = Inputs.merged(X, y)
+    seeds = draw_seeds(random_state, len(epochs))
+    cached = memory is not None
+    estimate = check_memory(memory).cache(estimate_epoch) if cached else estimate_epoch
+    results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
+        joblib.delayed(estimate)(estimators, recording.at(epoch), inputs, passes, seed)
+        for epoch, seed in zip(epochs, seeds, strict=True)
+    )
+    bar = progress(results, len(epochs), "information flow", verbose=verbose)
+    flow = InformationFlow(
         epochs=np.array(epochs),
         layers=np.array(layers),
         **_gather(list(bar), (len(epochs), len(layers))),
@@ -138,91 +160,103 @@ def information_flow(
         provenance={
             "skib": __version__,
             "estimator": repr(estimators[layers[0]]),
-            "n_draws": None if isinstance(estimator, BinnedMIEstimator) else n_draws,
+            "n_draws": None
+            if isinstance(estimator, BinnedMIEstimator)
+            else asdict(passes),
             "noise_std": list(recording.noise_std),
             "activation": recording.activation,
         },
     )
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """Distinct inputs, and the law of (input, label) over them."""
-
-    distinct: Any  # (n_distinct, n_features)
-    rows: np.ndarray  # the input of each (input, label) pair
-    labels: np.ndarray | None
-    counts: np.ndarray
-
-    @property
-    def input_entropy(self) -> float:
-        """H(X) in nats."""
-        return float(entropy(np.bincount(self.rows, self.counts)))
-
-    @property
-    def label_entropy(self) -> float | None:
-        """H(Y) in nats; None without labels."""
-        if self.labels is None:
-            return None
-        _, codes = np.unique(self.labels, return_inverse=True)
-        return float(entropy(np.bincount(codes, self.counts)))
-
-
-def _merge_equal_inputs(X: Any, y: Any) -> _Inputs:
-    """Merge equal rows, so that repeating the data changes no information."""
-    X = X if isinstance(X, torch.Tensor) else check_array(X, input_name="X")
-    first, inverse = group_equal_rows(X)
-    if y is None:
-        return _Inputs(X[first], np.arange(len(first)), None, np.bincount(inverse))
-    labels = np.asarray(y.cpu() if isinstance(y, torch.Tensor) else y)
-    check_consistent_length(X, labels)
-    classes, codes = np.unique(labels, return_inverse=True)
-    pairs, counts = np.unique(inverse * len(classes) + codes, return_counts=True)
-    rows, codes = np.divmod(pairs, len(classes))
-    return _Inputs(X[first], rows, classes[codes], counts)
-
-
-def _estimate(
-    estimator: Any,
-    recording: Any,
-    inputs: _Inputs,
-    layer: int,
-    n_draws: int,
-    seed: int,
-) -> dict[str, float]:
-    """Estimate one layer at the one epoch of a recording."""
-    (epoch,) = recording.epochs
-    draw_seed, estimator_seed = draw_seeds(seed, 2)
-    if isinstance(estimator, BinnedMIEstimator):
-        activations = recording.transform(inputs.distinct, epoch=epoch, layer=layer)
-        estimator = clone(estimator)
-    else:
-        # No noise comes before the first layer: each input has one centre.
-        draws = None if layer == 1 else n_draws
-        activations = recording.activations(
-            inputs.distinct,
-            epoch=epoch,
-            layer=layer,
-            n_draws=draws,
-            random_state=draw_seed,
-        )
-        estimator = clone(estimator).set_params(random_state=estimator_seed)
-    with warnings.catch_warnings():
-        # Told by the field `saturated`, not once per epoch and layer.
-        warnings.simplefilter("ignore", SaturationWarning)
-        estimator.fit(activations[inputs.rows], inputs.labels, inputs.counts)
-    fitted = {name: getattr(estimator, f"{name}_", None) for name in FIELDS}
-    return {name: value for name, value in fitted.items() if value is not None}
+    _warn_of_fallbacks(flow)
+    _warn_of_wide_brackets(flow)
+    _warn_of_large_errors(flow, getattr(estimator, "tol", None))
+    return flow
 
 
 def _gather(
-    results: list[dict[str, float]], shape: tuple[int, int]
+    results: list[list[dict[str, float]]], shape: tuple[int, int]
 ) -> dict[str, np.ndarray]:
     """Turn one dict per (epoch, layer) into one array per field."""
+    cells = [cell for epoch in results for cell in epoch]
+    names = dict.fromkeys(name for cell in cells for name in cell)
+    # Importance sampling has no diagnostics where it was not tried.
     return {
-        name: np.array([result[name] for result in results]).reshape(shape)
-        for name in results[0]
+        name: np.array([cell.get(name, np.nan) for cell in cells]).reshape(shape)
+        for name in names
     }
+
+
+def _warn_of_fallbacks(flow: InformationFlow) -> None:
+    """Say where importance sampling was tried and did not work."""
+    if flow.density_gap is None or flow.from_network is None:
+        return
+    where = ~flow.from_network & np.isfinite(flow.density_gap)
+    if where.any():
+        warnings.warn(
+            f"Importance sampling through the network did not converge at "
+            f"{_places(flow, where)}: its estimates of log p(t|x) from below and above "
+            f"are {flow.density_gap[where].max():.2g} nats apart on average. Estimates "
+            "from activations alone stand there instead (see from_network).",
+            ImportanceSamplingWarning,
+        )
+
+
+def _warn_of_wide_brackets(flow: InformationFlow) -> None:
+    """Say where the estimate of I(X;T) could be almost anything."""
+    if flow.mutual_info_low is None or flow.mutual_info_high is None:
+        return
+    width = flow.mutual_info_high - flow.mutual_info_low
+    ends = (flow.mutual_info_low_std_error, flow.mutual_info_high_std_error)
+    error = np.sqrt(sum(np.square(end) for end in ends if end is not None))
+    # A bracket within its errors, or of nothing at all, is not wide.
+    least = np.maximum(WIDE_BRACKET * max(flow.input_entropy, 1.0), 3 * error)
+    where = width > least
+    if where.any():
+        warnings.warn(
+            f"The bracket of I(X;T) is up to {width.max():.3g} nats wide at "
+            f"{_places(flow, where)}: the estimates say little there. Raise n_draws or "
+            "the noise, or look at layers with fewer units.",
+            HighDimensionWarning,
+        )
+
+
+def _warn_of_large_errors(flow: InformationFlow, tol: float | None) -> None:
+    """Say where the wanted error was not reached with the samples allowed."""
+    if tol is None:
+        return
+    errors = [getattr(flow, f"{name}_std_error") for name in ESTIMATES]
+    known = [error for error in errors if error is not None]
+    where = np.max(known, axis=0) > tol
+    if where.any():
+        warnings.warn(
+            f"The standard error is above tol={tol} at {_places(flow, where)}. Raise "
+            "max_samples or tol of the estimator, or n_draws.",
+            EstimateNotConvergedWarning,
+        )
+
+
+def _places(flow: InformationFlow, where: np.ndarray) -> str:
+    """Name the layers and epochs, the first few of them."""
+    places = [
+        f"layer {flow.layers[at]} of epoch {flow.epochs[e]}"
+        for e, at in np.argwhere(where)
+    ]
+    more = len(places) - PLACES_NAMED
+    return ", ".join(places[:PLACES_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_recording(recording: Any) -> Any:
+    """Return the recording that was given, or that a fitted estimator has."""
+    if isinstance(recording, BaseEstimator):
+        check_is_fitted(recording)
+    recording = getattr(recording, "recording_", recording)
+    if not isinstance(recording, Recording):
+        raise TypeError(
+            "recording must be a Recording, or an estimator fitted with "
+            f"record_epochs. Got {type(recording).__name__}; make one from weights "
+            "with Recording.from_weights, or set record_epochs and fit again."
+        )
+    return recording
 
 
 def _check_layers(layers: Any, recording: Any) -> list[int]:

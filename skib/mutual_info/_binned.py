@@ -7,14 +7,13 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-import torch
-from scipy.special import xlogy
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skib._numerics.binning import bin_codes, number_distinct, number_rows
+from skib._numerics.binning import bin_codes, number_rows
 from skib.exceptions import UncoveredBinsWarning
+from skib.mutual_info._cells import cell_means
 from skib.mutual_info._input_law import (
     check_activations,
     check_known_labels,
@@ -23,11 +22,9 @@ from skib.mutual_info._input_law import (
     check_weights,
     input_law,
 )
-from skib.mutual_info._stratified import StratifiedMean
 
 __all__ = ["BinnedMIEstimator"]
 
-TINY = np.finfo(float).tiny
 CORRECTIONS = (None, "miller-madow")
 POSITIVE = {"min_val": 0, "max_val": np.inf, "include_boundaries": "neither"}
 
@@ -266,7 +263,7 @@ class BinnedMIEstimator(BaseEstimator):
                 activations + width * offset, n_bins, low, low + n_bins * width
             )
             cell = number_rows(codes, n_bins)
-            means.append(_cell_means(law, cell, owner, self.correction is not None))
+            means.append(cell_means(law, cell, owner, corrected=bool(self.correction)))
         return means
 
     def _set_results(self, means, law):
@@ -288,72 +285,3 @@ def _over_offsets(means, name, *, sampled):
     if sampled:
         variance += np.mean([each.std_error(name) ** 2 for each in means])
     return float(np.mean(values)), math.sqrt(variance)
-
-
-def _cell_means(law, cell, owner, corrected):
-    """Mean of the information terms over the inputs' draws, with their spread.
-
-    The terms are the influence functions of the plug-in quantities, so their spread
-    over the draws of an input is that of the estimate.
-
-    Parameters
-    ----------
-    law : InputLaw
-    cell, owner : int arrays of shape (n_inputs * n_draws,)
-        Cell that each activation hits, and the input that it belongs to.
-    corrected : bool
-        Whether to add the leading bias of the entropies back.
-    """
-    n_draws = law.centers.shape[1]
-    joint = law.joint.cpu().numpy()
-    by_label = np.stack([np.bincount(cell, p[owner] / n_draws) for p in joint.T], 1)
-    p_cell = by_label.sum(1)
-    own_cell = number_distinct(owner * len(p_cell) + cell)
-    p_cell_given_input = np.bincount(own_cell)[own_cell] / n_draws
-    # A label of weight 0 has no cells: its ratio is 0 / 0, and its share 0.
-    prior = np.maximum(by_label.sum(0), TINY)
-    ratio = by_label / p_cell[:, None] / prior
-    share = joint / joint.sum(1, keepdims=True)
-
-    entropy = -np.log(p_cell[cell])
-    conditional = -np.log(p_cell_given_input)
-    label_conditional = entropy - xlogy(share[owner], ratio[cell]).sum(1)
-    if corrected:
-        spread = (1 - p_cell_given_input) / n_draws**2
-        weight = joint.sum(1)[owner]
-        entropy += _lost_entropy(spread, weight, weight, p_cell[cell])
-        conditional += _lost_entropy(spread, weight, 1.0, p_cell_given_input)
-        label_conditional += sum(
-            _lost_entropy(spread, p[owner], p[owner], np.maximum(p_label, TINY)[cell])
-            for p, p_label in zip(joint.T, by_label.T, strict=True)
-        )
-    terms = {
-        "mutual_info": entropy - conditional,
-        "entropy": entropy,
-        "conditional_entropy": conditional,
-        "label_mutual_info": entropy - label_conditional,
-        "label_conditional_entropy": label_conditional,
-    }
-    means = StratifiedMean(law.input_weights.cpu(), law.centers.mean(1).cpu())
-    means.add({name: torch.from_numpy(t) for name, t in terms.items()}, n_draws)
-    return means
-
-
-def _lost_entropy(spread, mass, weight, p_cell):
-    """Leading term of what finitely many draws take from an entropy.
-
-    Half the sum over cells of the variance of a cell's share over that share; each
-    draw stands for its part of the variance that its input causes in its cell.
-
-    Parameters
-    ----------
-    spread : array of shape (n_samples,)
-        (1 - p) / n_draws^2, for p the share of its input's draws in the sample's cell.
-    mass : array of shape (n_samples,)
-        Weight of the input in the mean of entropies.
-    weight : array of shape (n_samples,) or float
-        Weight of the input in the share of the cell.
-    p_cell : array of shape (n_samples,)
-        Share of the cell.
-    """
-    return 0.5 * np.sum(mass * spread * weight / p_cell)

@@ -343,7 +343,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         # for, and in steps, since the errors are themselves estimates.
         noise, wanted_noise = (e**2 - draw_error**2 for e in (error, self.tol))
         wanted = math.ceil(1.1 * done * noise / wanted_noise)
-        return min(max(wanted, done + 1), LARGEST_STEP * done, allowed)
+        return min(wanted, LARGEST_STEP * done, allowed)
 
     def _warn_not_converged(self, n_mc, error, draw_error):
         if draw_error >= self.tol:

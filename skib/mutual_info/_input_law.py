@@ -21,6 +21,7 @@ from skib._validation import group_equal_rows
 __all__ = [
     "InputLaw",
     "check_activations",
+    "check_discrete",
     "check_known_labels",
     "check_labels",
     "check_target",
@@ -177,6 +178,11 @@ def check_labels(
                 "None. Pass the labels, or use target='input'."
             )
         return None, None
+    return check_discrete(y, X)
+
+
+def check_discrete(y: Any, X: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes of discrete labels and, for each row of X, its class."""
     if isinstance(y, Tensor):
         y = y.cpu().numpy()
     y = column_or_1d(y, warn=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import Any
 
@@ -13,12 +13,22 @@ import torch
 from sklearn.utils import check_array
 from torch import Tensor
 
+from skib._numerics.activations import ACTIVATIONS
 from skib._numerics.importance import ConditionalDensity, log_conditional_density
 from skib._numerics.linearised_posterior import LayerProblem
-from skib._numerics.noisy_network import ACTIVATIONS, NoisyNetwork, NoisyPass
+from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
 from skib._validation import check_noise_std, draw_seeds
 
-__all__ = ["LayerLogConditional", "network_log_conditional"]
+__all__ = [
+    "LayerLogConditional",
+    "check_network",
+    "check_network_inputs",
+    "layer_log_density",
+    "network_log_conditional",
+]
+
+# Derivatives by the noise kept at a time: 8 MB each, a handful at once.
+SLOPES_PER_BATCH = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -129,8 +139,8 @@ def network_log_conditional(
     >>> bool(np.allclose(second.log_density, exact[:, 0]))
     True
     """
-    network = _check_network(coefs, intercepts, activation, noise_std)
-    inputs = torch.from_numpy(_check_inputs(X, network))
+    network = check_network(coefs, intercepts, activation, noise_std)
+    inputs = torch.from_numpy(check_network_inputs(X, network))
     if not isinstance(n_pairs, Integral) or n_pairs < 1:
         raise ValueError(f"n_pairs must be an integer >= 1. Got n_pairs={n_pairs!r}.")
     generator = torch.Generator().manual_seed(draw_seeds(random_state, 1)[0])
@@ -149,26 +159,47 @@ def _layer_result(
     generator: torch.Generator,
 ) -> LayerLogConditional:
     clean, noise = noisy_pass.clean[layer - 1], noisy_pass.noise[layer - 1]
-    noise_std = network.noise_stds[layer - 1]
-    noisy = clean + noise_std * noise
-    if layer == 1:
-        density = _first_layer_density(noise, noise_std)
-    else:
-        density = log_conditional_density(
-            LayerProblem(network, layer, noisy_pass.clean[0], noisy),
-            torch.cat(noisy_pass.noise[: layer - 1], dim=1),
-            n_pairs=n_pairs,
-            generator=generator,
-        )
+    density = layer_log_density(network, layer, noisy_pass, n_pairs, generator)
     return LayerLogConditional(
         clean=clean.numpy(),
-        noisy=noisy.numpy(),
+        noisy=(clean + network.noise_stds[layer - 1] * noise).numpy(),
         low=density.low.numpy(),
         high=density.high.numpy(),
         standard_error=density.standard_error.numpy(),
         effective_fraction=density.effective_fraction.numpy(),
         n_samples=density.n_samples.numpy(),
         converged=density.converged.numpy(),
+    )
+
+
+def layer_log_density(
+    network: NoisyNetwork,
+    layer: int,
+    noisy_pass: NoisyPass,
+    n_pairs: int,
+    generator: torch.Generator,
+) -> ConditionalDensity:
+    """Log p(t | x) of what came out of one layer, a batch of points at a time."""
+    noise_std = network.noise_stds[layer - 1]
+    clean, noise = noisy_pass.clean[layer - 1], noisy_pass.noise[layer - 1]
+    if layer == 1:
+        return _first_layer_density(noise, noise_std)
+    points = clean + noise_std * noise
+    problem = LayerProblem(network, layer, noisy_pass.clean[0], points)
+    before = torch.cat(noisy_pass.noise[: layer - 1], dim=1)
+    n_slopes = points.shape[1] * problem.n_noises
+    batches = torch.arange(len(points)).split(max(1, SLOPES_PER_BATCH // n_slopes))
+    densities = [
+        log_conditional_density(
+            problem.rows(rows), before[rows], n_pairs=n_pairs, generator=generator
+        )
+        for rows in batches
+    ]
+    return ConditionalDensity(
+        **{
+            field.name: torch.cat([getattr(part, field.name) for part in densities])
+            for field in fields(ConditionalDensity)
+        }
     )
 
 
@@ -198,9 +229,10 @@ def _as_tensor(array: Any, name: str, *, ensure_2d: bool) -> Tensor:
     return torch.from_numpy(checked)
 
 
-def _check_network(
+def check_network(
     coefs: Sequence[Any], intercepts: Sequence[Any], activation: str, noise_std: Any
 ) -> NoisyNetwork:
+    """Return the network as float64 tensors, or say why it is none."""
     weights = tuple(_as_tensor(w, "coefs", ensure_2d=True) for w in coefs)
     biases = tuple(_as_tensor(b, "intercepts", ensure_2d=False) for b in intercepts)
     if not weights or len(weights) != len(biases):
@@ -232,7 +264,8 @@ def _check_network(
     )
 
 
-def _check_inputs(X: Any, network: NoisyNetwork) -> np.ndarray:
+def check_network_inputs(X: Any, network: NoisyNetwork) -> np.ndarray:
+    """Return the inputs as a float64 copy, or say why they do not fit."""
     inputs = _as_tensor(X, "X", ensure_2d=True).numpy()
     n_features = network.coefs[0].shape[0]
     if inputs.shape[1] != n_features:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from skib.neural_network._activations import ACTIVATIONS
+from skib._numerics.activations import ACTIVATIONS
 from skib.neural_network._threads import threads_for
 
 __all__ = ["layer_activations", "network_outputs"]

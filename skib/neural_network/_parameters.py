@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_consistent_length
 
+from skib._numerics.activations import ACTIVATIONS
 from skib._validation import check_device
-from skib.neural_network._activations import ACTIVATIONS
 from skib.neural_network._checks import check_layer_noise, check_option
 from skib.neural_network._training import NOISE_KINDS
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skib.neural_network._activations import ACTIVATIONS
+from skib._numerics.activations import ACTIVATIONS
 from skib.neural_network._checks import check_layer_noise, check_option
 from skib.neural_network._evaluation import (
     as_numpy,

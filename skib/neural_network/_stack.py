@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skib.neural_network._activations import ACTIVATIONS
+from skib._numerics.activations import ACTIVATIONS
 
 __all__ = ["Batch", "NetworkStack"]
 

@@ -86,9 +86,10 @@ def test_the_scoring_monitor_logs_each_epoch():
     assert names.count("epoch") == 6
 
 
-def test_the_progress_bar_runs():
+def test_the_progress_bar_follows_fit():
     pytest.importorskip("rich")
-    make_classifier().set_callbacks(callback.ProgressBar()).fit(X, y)
+    classifier = make_classifier().set_callbacks(callback.ProgressBar()).fit(X, y)
+    assert classifier.n_iter_ == 6
 
 
 def test_a_monitor_follows_the_classifier_through_a_search():
