@@ -57,9 +57,8 @@ def trajectory_sentence():
     stages = [_layers(n_epochs) for n_epochs in STAGES.values()]
     epochs = [stages[epoch % len(stages)] for epoch in range(N_EPOCHS)]
     with Parallel(n_jobs=2) as workers:
-        seconds = wall_seconds(
-            lambda: workers(delayed(_fit_all)(layers) for layers in epochs), repeats=1
-        )
+        work = {"all": lambda: workers(delayed(_fit_all)(layers) for layers in epochs)}
+        seconds = wall_seconds(work, repeats=1)["all"]
     sentence = f"{N_EPOCHS} epochs with n_jobs=2: {seconds:.0f} s of wall time."
     print(sentence, flush=True)
     return sentence

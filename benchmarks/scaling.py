@@ -1,11 +1,13 @@
 """The picture: seconds of kernel sums as the work grows."""
 
+import time
+
 import matplotlib.pyplot as plt
 import torch
 
 from benchmarks.activations import random_clouds
 from benchmarks.contenders import Case
-from benchmarks.timing import interleaved, wall_seconds
+from benchmarks.timing import interleaved
 
 NOISE_STD = 0.1
 CENTERS = [4096, 8192, 16384, 32768, 65536]
@@ -32,20 +34,24 @@ def _panel(axis, sizes, clouds_of, label):
 
 
 def _threads_panel(axis):
-    case = Case(random_clouds(65536, 5), NOISE_STD, 4 * QUERIES)
+    case = Case(random_clouds(32768, 5), NOISE_STD, 4 * QUERIES)
     threads = list(range(1, max(2, torch.get_num_threads()) + 1))
     for engine in ("numba", "torch"):
-        seconds = [_wall_seconds(case, engine, n_threads) for n_threads in threads]
-        axis.plot(threads, [seconds[0] / s for s in seconds], "o-", label=engine)
-    axis.plot(threads, threads, "k:", linewidth=0.8)
+        seconds = interleaved(
+            {
+                n: lambda engine=engine, n=n: case.sums(
+                    engine=engine, tolerance=0, n_threads=n
+                )
+                for n in threads
+            },
+            clock=time.process_time,
+        )
+        axis.plot(threads, [seconds[n] / seconds[1] for n in threads], "o-")
+    axis.axhline(1, color="k", linestyle=":", linewidth=0.8)
+    axis.set_xticks(threads)
+    axis.set_ylim(0, 2)
     axis.set_xlabel("threads")
-    axis.set_ylabel("times faster than one")
-
-
-def _wall_seconds(case, engine, n_threads):
-    return wall_seconds(
-        lambda: case.sums(engine=engine, tolerance=0, n_threads=n_threads)
-    )
+    axis.set_ylabel("CPU seconds of all, over those of one")
 
 
 def draw(path):

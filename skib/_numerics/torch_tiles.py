@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -63,16 +64,17 @@ class TorchTiles:
         own : Tensor of shape (n_queries, n_blocks), float64
         others : Tensor of shape (n_queries, n_blocks, n_columns), float64
         """
-        with torch_threads(self.n_threads):
-            tiles = [
-                self._tile_sums(
-                    queries.part(
-                        tile * QUERIES_PER_TILE, (tile + 1) * QUERIES_PER_TILE
-                    ),
-                    torch.nonzero(leaves)[:, 0],
-                )
-                for tile, leaves in enumerate(kept)
-            ]
+
+        def tile_sums(tile: int) -> tuple[Tensor, Tensor]:
+            part = queries.part(tile * QUERIES_PER_TILE, (tile + 1) * QUERIES_PER_TILE)
+            return self._tile_sums(part, torch.nonzero(kept[tile])[:, 0])
+
+        # A thread for each tile: the operations are too small to be shared.
+        workers = ThreadPoolExecutor(
+            self.n_threads, initializer=torch.set_num_threads, initargs=(1,)
+        )
+        with torch_threads(1), workers as pool:
+            tiles = list(pool.map(tile_sums, range(len(kept))))
         own, others = zip(*tiles, strict=True)
         return torch.cat(own), torch.cat(others)
 
