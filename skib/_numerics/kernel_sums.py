@@ -23,7 +23,13 @@ from torch import Tensor
 
 from skib._numerics.clouds import Clouds, Queries
 from skib._numerics.geometry import spatial_order
-from skib._numerics.torch_tiles import QUERIES_PER_TILE, TorchTiles, log_density_tile
+from skib._numerics.torch_tiles import (
+    QUERIES_PER_TILE,
+    Exponents,
+    Leaves,
+    TorchTiles,
+    log_density_tile,
+)
 from skib._numerics.truncation import kept_leaves, leaves_in_reach
 
 if TYPE_CHECKING:
@@ -164,12 +170,15 @@ def mixture_log_density(
     clouds = Clouds.sorted_in_space(
         centers[present], weights[present, None], noise_std, torch.float64
     )
-    log_weights = (clouds.weights[:, 0] / n_draws).log()
+    exponents = Exponents(Leaves(clouds))
+    log_weights = exponents.leaves.by_leaf(
+        (clouds.weights[:, 0] / n_draws).log(), lacking=-torch.inf
+    )
     scaled = clouds.scaled(points)
     log_sums = scaled.new_empty(len(points))
     for rows in spatial_order(scaled, QUERIES_PER_TILE).split(QUERIES_PER_TILE):
         leaves = leaves_in_reach(clouds, scaled[rows], NEGLIGIBLE)
-        log_sums[rows] = log_density_tile(clouds, scaled[rows], leaves, log_weights)
+        log_sums[rows] = log_density_tile(exponents, scaled[rows], leaves, log_weights)
     return log_sums - n_features * math.log(math.sqrt(2 * math.pi) * noise_std)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numba
@@ -18,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skib._numerics.clouds import Clouds, Queries
+from skib._numerics.clouds import EXPANDED_UP_TO_RADIUS, Clouds, Queries
 from skib._numerics.lanes import (
     FORMATS,
     N_LANES,
@@ -30,22 +29,15 @@ from skib._numerics.lanes import (
     store,
     subtract,
 )
+from skib._numerics.threads import in_threads
 
 # One kernel is compiled per number of features up to this, one for all above.
 UNROLLED_UP_TO_FEATURES = 24
-
-# The expanded square takes one operation per feature, the difference form two, but it
-# loses radius^2 of the last digit: within these radii of the leaves (in noise widths)
-# an exponent is right to 5e-4 in float32, 1e-9 in float64.
-EXPANDED_UP_TO_RADIUS = {torch.float32: 40.0, torch.float64: 1000.0}
 
 LOG2_E = math.log2(math.e)
 
 # Single-precision sums are moved to float64 after so many leaves.
 LEAVES_PER_FLUSH = 32
-
-# Chunks of tiles per thread: leaves are spread unevenly over tiles.
-CHUNKS_PER_THREAD = 8
 
 
 class NumbaTiles:
@@ -69,8 +61,10 @@ class NumbaTiles:
         self.n_threads = n_threads
         self.edges = np.array([0, *(stop for _, stop in bounds)])
         self.n_columns = clouds.weights.shape[1]
-        radius = float((clouds.high - clouds.low).norm(dim=1).max()) / 2
-        expanded = radius <= EXPANDED_UP_TO_RADIUS[clouds.offsets.dtype]
+        # The expanded square takes one operation per feature, the difference form two.
+        expanded = (
+            float(clouds.radii.max()) <= EXPANDED_UP_TO_RADIUS[clouds.offsets.dtype]
+        )
         n_features = clouds.offsets.shape[2]
         unrolled = n_features <= UNROLLED_UP_TO_FEATURES
         self.sum_tiles = _compiled(n_features if unrolled else 0, expanded)
@@ -105,9 +99,10 @@ class NumbaTiles:
         own = np.zeros((n_blocks, n_queries))
         others = np.zeros((n_queries, n_blocks, self.n_columns))
 
-        def run(tiles: NDArray[np.int64]) -> None:
+        def run(tiles: range) -> None:
             self.sum_tiles(
-                tiles,
+                tiles.start,
+                tiles.stop,
                 kept.numpy(),
                 queries.points.numpy(),
                 queries.reference.numpy(),
@@ -118,7 +113,7 @@ class NumbaTiles:
                 others,
             )
 
-        _in_threads(run, len(kept), self.n_threads)
+        in_threads(run, len(kept), self.n_threads)
         return torch.from_numpy(own.T), torch.from_numpy(others)
 
 
@@ -129,18 +124,6 @@ def _coded_half_squares(
     squares = np.einsum("gdf,gdf->gd", offsets, offsets)
     squares *= -0.5 * LOG2_E * code
     return squares
-
-
-def _in_threads(
-    run: Callable[[NDArray[np.int64]], None], n_tiles: int, n_threads: int
-) -> None:
-    if n_threads == 1:
-        run(np.array([0, n_tiles]))
-        return
-    n_chunks = min(n_tiles, n_threads * CHUNKS_PER_THREAD)
-    edges = np.arange(n_chunks + 1) * n_tiles // n_chunks
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(run, np.stack([edges[:-1], edges[1:]], axis=1)))
 
 
 def _jit(function: Callable[..., None]) -> Callable[..., None]:
@@ -243,7 +226,8 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
 
     @_jit
     def sum_tiles(  # type: ignore[no-untyped-def]
-        tiles,
+        start_tile,
+        stop_tile,
         kept,
         points,
         reference,
@@ -271,7 +255,7 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
         apart = np.empty((1, N_LANES), dtype)
         total = np.zeros((n_blocks, others.shape[2], N_LANES), dtype)
         owned = np.zeros(n_groups, np.bool_)
-        for tile in range(tiles[0], tiles[1]):
+        for tile in range(start_tile, stop_tile):
             first = tile * N_LANES
             n_queries = min(N_LANES, len(points) - first)
             _fetch(points, reference, first, n_queries, here, height)
