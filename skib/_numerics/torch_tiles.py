@@ -5,13 +5,14 @@ Queries lie along the last axis, where every operation finds them side by side.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from skib._numerics.clouds import EXPANDED_UP_TO_RADIUS, Clouds, Queries
+from skib._numerics.clouds import EXPANDED_UP_TO_RADIUS, Clouds, Levels, Queries
 from skib._numerics.threads import in_threads, torch_threads
 
 # exp() of strongly negative arguments is 8-20 times slower on CPUs, and so are
@@ -38,24 +39,23 @@ class TorchTiles:
     ----------
     clouds : Clouds
         The centres, on any device.
-    bounds : list of (start, stop)
-        Blocks of draws.
+    levels : Levels
+        Which draws to sum together.
     n_threads : int
         CPU threads to use; the sums do not depend on it beyond rounding.
     """
 
     queries_per_tile = QUERIES_PER_TILE
 
-    def __init__(
-        self, clouds: Clouds, bounds: list[tuple[int, int]], n_threads: int
-    ) -> None:
+    def __init__(self, clouds: Clouds, levels: Levels, n_threads: int) -> None:
         self.leaves = Leaves(clouds)
+        self.levels = levels
         self.n_threads = n_threads
         self.weights = self.leaves.by_leaf(clouds.weights, lacking=0.0)
-        self.in_block = _block_indicator(clouds.offsets, bounds)
+        self.in_block = _block_indicator(clouds.offsets, levels.edges)
         self.needs_double = _needs_double(clouds)
 
-    def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor]:
+    def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Sum the kernels of the kept leaves at each query.
 
         Parameters
@@ -67,55 +67,62 @@ class TorchTiles:
 
         Returns
         -------
-        own : Tensor of shape (n_queries, n_blocks), float64
-        others : Tensor of shape (n_queries, n_blocks, n_columns), float64
+        own : Tensor of shape (n_queries, n_levels), float64
+        others : Tensor of shape (n_queries, n_levels, n_columns), float64
+        others_log : Tensor of shape (n_queries, n_levels), float64
+            Zero where the levels do not ask for it.
         """
-        own = queries.points.new_zeros(len(queries.points), len(self.in_block))
-        others = own.new_zeros(*own.shape, self.weights.shape[2])
         kept, size = _take_together(kept)
+        parts = list(queries.parts(size))
+        results: list[list[Tensor]] = [[]] * len(parts)
 
-        def run(tiles: Iterable[int]) -> None:
+        def run(tiles: range) -> None:
             exponents = Exponents(self.leaves)
             # Threads share out the tiles: the operations are too small to be shared.
             with torch_threads(1):
                 for tile in tiles:
-                    rows = slice(tile * size, (tile + 1) * size)
-                    part = queries.part(rows.start, rows.stop)
-                    self._add_tile(exponents, part, kept[tile], own[rows], others[rows])
+                    results[tile] = self._tile_sums(exponents, parts[tile], kept[tile])
 
-        in_threads(run, len(kept), self.n_threads)
-        return own, others
+        in_threads(run, len(parts), self.n_threads)
+        own, others, others_log = map(torch.cat, zip(*results, strict=True))
+        return own, others, others_log
 
-    def _add_tile(
-        self,
-        exponents: Exponents,
-        queries: Queries,
-        kept: Tensor,
-        own: Tensor,
-        others: Tensor,
-    ) -> None:
+    def _tile_sums(
+        self, exponents: Exponents, queries: Queries, kept: Tensor
+    ) -> list[Tensor]:
+        n_queries, n_levels = len(queries.points), len(self.levels.members)
+        own = queries.points.new_zeros(n_queries, n_levels)
+        others = own.new_zeros(n_queries, n_levels, self.weights.shape[2])
+        others_log = torch.zeros_like(own)
         points = queries.points.T.contiguous()
+        blocks = self.levels.blocks_of(queries.draws)
         for dtype, among in self._by_precision(kept):
-            for leaves in self.leaves.parts(among, len(own)):
+            for leaves in self.leaves.parts(among, n_queries):
                 kernels = exponents(leaves, points, queries.reference, dtype)
                 kernels.clamp_min_(EXPONENT_FLOOR).exp_()
-                sums = self._over_draws(kernels)
+                sums = self._over_draws(kernels, blocks.to(dtype))
                 self._set_own_apart(sums, leaves, queries.own, own)
                 weights = self.weights[leaves].to(dtype).flatten(0, 1)
-                added = weights.T @ sums.flatten(0, 1).flatten(1, 2)
-                others += added.view(len(added), *own.T.shape).permute(2, 1, 0)
+                others += _over_groups(weights, sums)
+                if self.levels.with_logs:
+                    weights = weights.sum(1, keepdim=True)
+                    others_log += _over_groups(weights, _times_own_log_(sums))[:, :, 0]
+        return [own, others, others_log]
 
     def _by_precision(self, kept: Tensor) -> Iterable[tuple[torch.dtype, Tensor]]:
         stored = self.leaves.centers.dtype
         yield stored, torch.nonzero(kept & ~self.needs_double)[:, 0]
         yield torch.float64, torch.nonzero(kept & self.needs_double)[:, 0]
 
-    def _over_draws(self, kernels: Tensor) -> Tensor:
-        """Sum by block; of shape (n_leaves, groups_per_leaf, n_blocks, n_queries)."""
+    def _over_draws(self, kernels: Tensor, blocks: Tensor) -> Tensor:
+        """Sum by level; of shape (n_leaves, groups_per_leaf, n_levels, n_queries)."""
         by_draw = kernels.unflatten(1, (self.leaves.groups_per_leaf, -1))
-        if self.in_block.numel() == 1:
+        if by_draw.shape[2] == 1 and self.levels.is_single:
             return by_draw
-        return self.in_block.to(kernels.dtype) @ by_draw
+        by_block = self.in_block.to(kernels.dtype) @ by_draw
+        if self.levels.is_single:
+            return by_block
+        return torch.stack([(by_block * own).sum(2) for own in blocks], dim=2)
 
     def _set_own_apart(
         self, sums: Tensor, leaves: Tensor, groups: Tensor, own: Tensor
@@ -127,6 +134,17 @@ class TorchTiles:
         at = place[rows], groups[rows] % self.leaves.groups_per_leaf, slice(None), rows
         own[rows] = sums[at].double()
         sums[at] = 0.0
+
+
+def _over_groups(weights: Tensor, sums: Tensor) -> Tensor:
+    """Weighted sums, of shape (n_queries, n_levels, n_columns)."""
+    by_column = weights.T @ sums.flatten(0, 1).flatten(1, 2)
+    return by_column.unflatten(1, sums.shape[2:]).permute(2, 1, 0)
+
+
+def _times_own_log_(sums: Tensor) -> Tensor:
+    # Zeros, whose logarithm is clamped, stay zeros.
+    return sums.clamp_min(torch.finfo(sums.dtype).tiny).log_().mul_(sums)
 
 
 class Leaves:
@@ -295,8 +313,8 @@ def _needs_double(clouds: Clouds) -> Tensor:
     return clouds.radii > limit
 
 
-def _block_indicator(offsets: Tensor, bounds: list[tuple[int, int]]) -> Tensor:
-    indicator = offsets.new_zeros(len(bounds), offsets.shape[1])
-    for block, (start, stop) in enumerate(bounds):
+def _block_indicator(offsets: Tensor, edges: list[int]) -> Tensor:
+    indicator = offsets.new_zeros(len(edges) - 1, offsets.shape[1])
+    for block, (start, stop) in enumerate(itertools.pairwise(edges)):
         indicator[block, start:stop] = 1.0
     return indicator
