@@ -37,9 +37,10 @@ N_BLOCKS = 4
 BLOCKS = torch.cat([torch.eye(N_BLOCKS), torch.ones(1, N_BLOCKS)])
 BLOCKS = BLOCKS[:, None].expand(-1, N_BLOCKS, -1)
 # Blocks that an average holds, and its weight: the value at 0 of the polynomial in
-# 1 / passes through all three cancels the bias terms of first and second order.
-RICHARDSON = {4: 8 / 3, 2: -6 / 3, 1: 1 / 3}
-NO_EXTRAPOLATION = {1: 1.0}
+# 1 / passes through all three cancels the bias terms of first and second order. The
+# last step is what the third one adds to the line through two.
+EXTRAPOLATION = {4: 8 / 3, 2: -6 / 3, 1: 1 / 3}
+LAST_STEP = {4: 2 / 3, 2: -3 / 3, 1: 1 / 3}
 LOG_TINY = -700.0
 
 
@@ -74,6 +75,9 @@ class InformationTerms:
         The estimate of I(X;T): exactly `-log w_i` where no inputs are confused.
     label_information : Tensor
         The estimate of I(Y;T).
+    last_step, label_last_step : Tensor
+        What the last order of the extrapolation to infinitely many passes adds to the
+        two: about as large as the bias that is left.
     influence, label_influence : Tensor
         To first order, how the two estimates move, times draws, when one more draw of
         the point's own input is made where the point is: draws are a sample too.
@@ -86,6 +90,8 @@ class InformationTerms:
     high: Tensor
     information: Tensor
     label_information: Tensor
+    last_step: Tensor
+    label_last_step: Tensor
     influence: Tensor
     label_influence: Tensor
     control: Tensor
@@ -132,13 +138,9 @@ def information_terms(
     log_own = (sums.own[:, -1] / n_draws).log()
     plug_in = torch.logaddexp(log_weight + log_own, log_others)
     marginal = torch.logaddexp(log_weight + density.low, log_others)
-    information = torch.zeros_like(log_weight)
-    label_information = torch.zeros_like(log_weight)
-    blocks = sums.others if sums.others.shape[1] == 1 else sums.others[:, :-1]
-    for share, average in _averages(blocks, n_draws):
-        found = _terms(_posterior(density.middle, joint, average), prior)
-        information += share * found[0]
-        label_information += share * found[1]
+    information, label_information, last_step, label_last_step = _extrapolate(
+        density.middle, joint, prior, sums.others, n_draws
+    )
     assert sums.others_log is not None
     of_kernels = posterior_information(
         weight, sums.own[:, -1], sums.others[:, -1].sum(1), sums.others_log[:, -1]
@@ -149,23 +151,45 @@ def information_terms(
         high=density.high - marginal,
         information=information,
         label_information=label_information,
+        last_step=last_step,
+        label_last_step=label_last_step,
         influence=influences[0],
         label_influence=influences[1],
         control=of_kernels.expected - of_kernels.about_own,
     )
 
 
-def _averages(others: Tensor, n_draws: int) -> Iterator[tuple[float, Tensor]]:
-    """Averages over blocks of passes, with their weights in the extrapolation."""
-    n_blocks = others.shape[1]
-    per_block = n_draws / n_blocks
-    levels = RICHARDSON if n_blocks == N_BLOCKS else NO_EXTRAPOLATION
-    for size, weight in levels.items():
-        # No block holds the pass that made t: all choices of blocks are alike.
-        choices = list(combinations(range(n_blocks), size))
-        for blocks in choices:
-            average = others[:, list(blocks)].sum(1) / (size * per_block)
-            yield weight / len(choices), average
+def _extrapolate(
+    log_own: Tensor, joint: Tensor, prior: Tensor, others: Tensor, n_draws: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Terms of I(X;T) and I(Y;T) at infinitely many passes, and the last steps there.
+
+    Draws that are all alike, one level, need no extrapolation.
+    """
+
+    def terms(average: Tensor) -> Tensor:
+        return torch.stack(_terms(_posterior(log_own, joint, average), prior))
+
+    if others.shape[1] == 1:
+        found = terms(others[:, 0] / n_draws)
+        last_step = torch.zeros_like(found)
+    else:
+        found, last_step = torch.zeros(2, 2, *log_own.shape, dtype=log_own.dtype)
+        for size, weight in EXTRAPOLATION.items():
+            choices = [terms(a) for a in _averages(others, n_draws, size)]
+            mean = torch.stack(choices).mean(0)
+            found += weight * mean
+            last_step += LAST_STEP[size] * mean
+    return found[0], found[1], last_step[0], last_step[1]
+
+
+def _averages(others: Tensor, n_draws: int, size: int) -> Iterator[Tensor]:
+    """Averages over `size` blocks of passes, in all ways to choose them.
+
+    No block holds the pass that made t: all choices are alike.
+    """
+    for blocks in combinations(range(N_BLOCKS), size):
+        yield others[:, list(blocks)].sum(1) / (size * n_draws / N_BLOCKS)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from skib.mutual_info._input_law import (
     input_law,
 )
 from skib.mutual_info._paired import (
+    BRACKET,
     ESTIMATES,
     MIN_DRAWS,
     NoisySampler,
@@ -104,10 +105,9 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         h(T|Y) in nats. None without labels.
     mutual_info_std_error_, entropy_std_error_, ... : float
         Standard error of each of the above, from finitely many noise samples and
-        draws; ``mutual_info_low_std_error_`` and ``mutual_info_high_std_error_`` belong
-        to the bracket. It does not count what bias the extrapolation leaves, which is
-        small next to it from 16 draws on unless clouds are wide (docs/estimates.md):
-        look at the bracket.
+        draws, with the last step of the extrapolation as a measure of the bias that it
+        leaves; ``mutual_info_low_std_error_`` and ``mutual_info_high_std_error_``
+        belong to the bracket.
     input_entropy_ : float
         H(X) in nats, of the distinct inputs: the ceiling of I(X;T).
     saturated_ : bool
@@ -319,7 +319,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
             samples = sampler.draw(n_mc)
             terms = information_terms(law, samples, self.noise_std, n_threads=n_threads)
             means.add(
-                terms.values,
+                terms.values | {_last_step(k): v for k, v in terms.remainders.items()},
                 n_mc,
                 draws=samples.draws,
                 influences=terms.influences,
@@ -331,10 +331,13 @@ class GaussianMixtureMIEstimator(BaseEstimator):
     def _wanted_n_mc(self, means, n_inputs):
         """Noise samples per input that the wanted error asks for."""
         done = means.n_samples
-        error = max(means.std_error(name) for name in self._reported())
+        errors = [
+            (_std_error(means, name), _draw_error(means, name))
+            for name in self._reported()
+        ]
+        error, draw_error = map(max, zip(*errors, strict=True))
         if error <= self.tol:
             return done
-        draw_error = max(means.draw_error(name) for name in self._reported())
         allowed = max(self.max_samples // n_inputs, done)
         if draw_error >= self.tol or done == allowed:
             self._warn_not_converged(done, error, draw_error)
@@ -368,10 +371,10 @@ class GaussianMixtureMIEstimator(BaseEstimator):
 
     def _set_results(self, means):
         self.n_mc_ = means.n_samples
-        for name in means.names:
+        for name in ESTIMATES + BRACKET:
             known = self.classes_ is not None or not name.startswith("label")
             setattr(self, f"{name}_", means.mean(name) if known else None)
-            error = means.std_error(name) if known else None
+            error = _std_error(means, name) if known else None
             setattr(self, f"{name}_std_error_", error)
         self.input_entropy_ = self._law.input_entropy
         slack = self.input_entropy_ - self.mutual_info_
@@ -412,6 +415,26 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         """Ln p(t|y) for every fitted label, shape (n_points, n_classes)."""
         columns = [self._log_density(points, w / w.sum()) for w in self._law.joint.T]
         return torch.stack(columns, dim=1)
+
+
+def _last_step(name):
+    return f"{name}_last_step"
+
+
+def _bias_left(means, name):
+    """Last step of the extrapolation, 0 where there is none."""
+    step = _last_step(name)
+    return means.mean(step) if step in means.names else 0.0
+
+
+def _std_error(means, name):
+    """Return the sampling error, with the bias that the extrapolation may leave."""
+    return math.hypot(means.std_error(name), _bias_left(means, name))
+
+
+def _draw_error(means, name):
+    """Return the part of it that more noise on the same draws leaves."""
+    return math.hypot(means.draw_error(name), _bias_left(means, name))
 
 
 def _draws_needed(law, noise_std):

@@ -379,6 +379,12 @@ def _layer_terms(
             "unconverged_fraction": (gap.abs() > UNCONVERGED_GAP).to(gap.dtype),
             "density_gap": gap,
         },
+        last_steps={
+            "mutual_info": found.last_step,
+            "entropy": found.last_step,
+            "label_mutual_info": found.label_last_step,
+            "label_conditional_entropy": found.last_step - found.label_last_step,
+        },
         influences={
             "mutual_info": influence,
             "mutual_info_low": -control,
@@ -396,13 +402,15 @@ def _layer_terms(
 class _Terms:
     """Terms of one round at `n_mc` of its `n_draws` passes per input.
 
-    `influences` are how much a pass moves each quantity as a draw, besides its term.
+    `influences` are how much a pass moves each quantity as a draw, besides its term;
+    `last_steps` are those of the extrapolation, a measure of the bias left.
     """
 
     n_mc: int
     n_draws: int
     values: dict[str, Tensor]
     influences: dict[str, Tensor]
+    last_steps: dict[str, Tensor]
 
 
 class _Means:
@@ -414,6 +422,7 @@ class _Means:
         self._values: dict[str, _Moments] = {}
         self._effects: dict[str, _Moments] = {}
         self._influences: dict[str, _Moments] = {}
+        self._last_steps: dict[str, _Moments] = {}
         self._draws_without_term = 0.0
 
     def add(self, terms: _Terms) -> None:
@@ -427,6 +436,8 @@ class _Means:
             # A pass moves the mean by its term, and by its kernel at other points.
             self._effects.setdefault(name, _Moments()).add(value + share * influence)
             self._influences.setdefault(name, _Moments()).add(influence)
+        for name, values in terms.last_steps.items():
+            self._last_steps.setdefault(name, _Moments()).add(values.reshape(shape))
         self.n_samples += terms.n_mc
         self._draws_without_term += terms.n_mc * share * (1 - share)
 
@@ -438,12 +449,18 @@ class _Means:
         return float(self.weights @ self._values[name].mean())
 
     def std_error(self, name: str) -> float:
-        """Return the standard error, from the spread over the passes of each input."""
+        """Join the spread over passes of each input and the bias that may be left."""
         variance = self._effects[name].variance()
         # Passes that are draws alone have the spread of those that are both.
         alone = self._draws_without_term / self.n_samples
         variance = variance + alone * self._influences[name].variance()
-        return math.sqrt(self.weights**2 @ variance / self.n_samples)
+        sampling = self.weights**2 @ variance / self.n_samples
+        return math.sqrt(sampling + self._bias_left(name) ** 2)
+
+    def _bias_left(self, name: str) -> float:
+        if name not in self._last_steps:
+            return 0.0
+        return float(self.weights @ self._last_steps[name].mean())
 
 
 class _Moments:

@@ -21,6 +21,8 @@ from skib._numerics.posterior import posterior_information
 from skib.mutual_info._input_law import InputLaw
 
 __all__ = [
+    "BRACKET",
+    "ESTIMATES",
     "MIN_DRAWS",
     "NoisySampler",
     "Samples",
@@ -67,13 +69,16 @@ class Terms:
         away, and for each of `BRACKET`, whose means bracket I(X;T) in expectation
         whatever the number of draws.
     influences : dict of Tensors of shape (n_samples,), float64
-        For some of them, by how much the sample's draw moves the quantity, where that
-        is not the mean of its values over the noise. To first order, the others' own
-        values are their influence.
+        By how much the sample's draw moves each quantity, which for some is not the
+        mean of its values over the noise.
+    remainders : dict of Tensors of shape (n_samples,), float64
+        Last step of the extrapolation of each of `ESTIMATES`: about as large as what
+        it leaves of the bias. Empty where there is none.
     """
 
     values: dict[str, Tensor]
     influences: dict[str, Tensor]
+    remainders: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -178,35 +183,45 @@ def information_terms(
     )
     plug_in = _surrogate_terms(sums, law, samples)
     high, _, _, high_influence, _ = plug_in[:, 0].unbind(1)
+    of_noise = noise_entropy(law.centers.shape[2], noise_std)
     if law.one_center:
-        terms, low_influence = plug_in[:, 0], high_influence
+        terms, remainders = plug_in[:, 0], {}
+        low_influence = high_influence
     else:
-        sizes = _draws_per_level(law, samples)
-        plug_in[:, :, 2] += sizes.log()
-        terms = (_richardson_weights(sizes)[:, :, None] * plug_in).sum(1)
+        n_draws = _draws_per_level(law, samples)
+        plug_in[:, :, 2] += n_draws.log()
+        terms = _extrapolate(plug_in, n_draws)
+        before = _extrapolate(plug_in[:, :2], n_draws[:, :2])
+        of_information, of_label, of_excess = (terms - before)[:, :3].unbind(1)
+        remainders = _estimates(of_information, of_label, of_excess, of_noise=0.0)
         low_influence = _decoder_terms(sums, law, samples, noise_std)
     information, label_information, excess, influence, label_influence = terms.unbind(1)
-    conditional = excess + noise_entropy(law.centers.shape[2], noise_std)
+    bracket = {
+        # What is added has mean 0, and takes with it much of the noise of the rest.
+        "mutual_info_low": low_influence + (high - high_influence),
+        "mutual_info_high": high,
+    }
+    return Terms(
+        _estimates(information, label_information, excess, of_noise) | bracket,
+        _estimates(influence, label_influence, excess, of_noise)
+        | {"mutual_info_low": low_influence, "mutual_info_high": high_influence},
+        remainders,
+    )
+
+
+def _estimates(
+    information: Tensor, label_information: Tensor, excess: Tensor, of_noise: float
+) -> dict[str, Tensor]:
+    """All of `ESTIMATES` from three of them, h(T|X) less the entropy of the noise."""
+    conditional = excess + of_noise
     entropy = conditional + information
-    values = {
+    return {
         "mutual_info": information,
         "entropy": entropy,
         "conditional_entropy": conditional,
         "label_mutual_info": label_information,
         "label_conditional_entropy": entropy - label_information,
-        # What is added has mean 0, and takes with it much of the noise of the rest.
-        "mutual_info_low": low_influence + (high - high_influence),
-        "mutual_info_high": high,
     }
-    influences = {
-        "mutual_info": influence,
-        "entropy": conditional + influence,
-        "label_mutual_info": label_influence,
-        "label_conditional_entropy": conditional + influence - label_influence,
-        "mutual_info_low": low_influence,
-        "mutual_info_high": high_influence,
-    }
-    return Terms(values, influences)
 
 
 def plug_in_conditional_entropy(
@@ -266,16 +281,28 @@ def _draws_per_level(law: InputLaw, samples: Samples) -> Tensor:
     return torch.einsum("kbs,b->sk", levels.blocks_of(samples.draws), sizes)
 
 
-def _richardson_weights(n_draws: Tensor) -> Tensor:
-    """Weights of the levels that cancel the bias terms in 1/r and 1/r^2.
+def _extrapolate(terms: Tensor, n_draws: Tensor) -> Tensor:
+    """Values at infinitely many draws of the polynomials in 1/r through all levels.
 
-    The values at 0 of the Lagrange polynomials through the 1/r of the levels:
-    (8, -6, 1) / 3 for r, r/2 and r/4 draws.
+    Through r, r/2 and r/4 draws with the weights (8, -6, 1) / 3, which cancel the bias
+    terms in 1/r and 1/r^2.
+
+    Parameters
+    ----------
+    terms : Tensor of shape (n_samples, n_levels, n_terms)
+    n_draws : Tensor of shape (n_samples, n_levels)
+
+    Returns
+    -------
+    extrapolated : Tensor of shape (n_samples, n_terms)
     """
     x = 1 / n_draws
-    others = [x[:, [1, 2]], x[:, [0, 2]], x[:, [0, 1]]]
-    weights = [(y / (y - x[:, [k]])).prod(1) for k, y in enumerate(others)]
-    return torch.stack(weights, dim=1)
+    total = torch.zeros_like(terms[:, 0])
+    for k in range(x.shape[1]):
+        others = torch.cat([x[:, :k], x[:, k + 1 :]], dim=1)
+        weight = (others / (others - x[:, [k]])).prod(1, keepdim=True)
+        total += weight * terms[:, k]
+    return total
 
 
 def _decoder_terms(

@@ -246,8 +246,10 @@ FEW_DRAWS = {
 QUICK = ("plane, unequal weights", "plane, 1 sample each", "tanh, one unit")
 
 # Two standard errors of a normal law cover 95.4 %. Over 400 seeds the share strays
-# from that by one per cent.
+# from that by one per cent. The spread of one sample per input is that between
+# neighbours, which is on the safe side.
 COVERED = (0.92, 0.98)
+COVERED_BY_SINGLE_SAMPLES = (0.92, 0.995)
 
 
 def fits(problem, n_mc, n_seeds):
@@ -287,9 +289,10 @@ def test_two_standard_errors_cover_the_truth(name):
     problem, n_mc = PROBLEMS[name]
     truth = problem.truth()
     fitted = list(fits(problem, n_mc, n_seeds=400))
+    least, most = COVERED_BY_SINGLE_SAMPLES if n_mc == 1 else COVERED
     for quantity in QUANTITIES:
         covered = coverage(fitted, quantity, getattr(truth, quantity))
-        assert covered is None or COVERED[0] <= covered <= COVERED[1], quantity
+        assert covered is None or least <= covered <= most, quantity
     assert_bracket_holds(fitted, truth.mutual_info)
 
 
