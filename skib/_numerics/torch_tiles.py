@@ -106,7 +106,7 @@ class TorchTiles:
                 others += _over_groups(weights, sums)
                 if self.levels.with_logs:
                     weights = weights.sum(1, keepdim=True)
-                    others_log += _over_groups(weights, _times_own_log_(sums))[:, :, 0]
+                    others_log += _over_groups(weights, _times_own_log(sums))[:, :, 0]
         return [own, others, others_log]
 
     def _by_precision(self, kept: Tensor) -> Iterable[tuple[torch.dtype, Tensor]]:
@@ -142,7 +142,7 @@ def _over_groups(weights: Tensor, sums: Tensor) -> Tensor:
     return by_column.unflatten(1, sums.shape[2:]).permute(2, 1, 0)
 
 
-def _times_own_log_(sums: Tensor) -> Tensor:
+def _times_own_log(sums: Tensor) -> Tensor:
     # Zeros, whose logarithm is clamped, stay zeros.
     return sums.clamp_min(torch.finfo(sums.dtype).tiny).log_().mul_(sums)
 
