@@ -1,13 +1,11 @@
 """Training speed as ratios within one run.
 
-    python benchmarks/bench_training.py
+    python -m benchmarks.bench_training    # the tables of docs/performance.md
 
-Contenders take turns in one process on one torch thread; the figures are CPU
-seconds, the smallest of the repeats. Wall times and single figures depend on the
-machine: read the ratios.
+Contenders take turns in one process on one thread; the figures are CPU seconds, the
+smallest of the repeats. Single figures depend on the machine: read the ratios.
 """
 
-import time
 import warnings
 from itertools import pairwise
 
@@ -17,10 +15,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
+from benchmarks.tables import markdown_table
+from benchmarks.timing import interleaved
 from skib.datasets import make_szt
 from skib.neural_network import NoisyMLPClassifier, fit_seeds
 
-N_REPEATS = 3
+N_REPEATS = 9
+N_SEEDS = 8
 RECIPE = {
     "activation": "tanh",
     "alpha": 0.0,
@@ -68,8 +69,12 @@ def tiny_contenders(n_epochs=40):
         "plain torch loop, noise": lambda: noisy_torch_loop(X, y, TINY, **options),
         "skib, no noise": lambda: quiet.fit(X, y),
         "skib, noise": lambda: noisy.fit(X, y),
-        "skib, no noise, 8 seeds": lambda: fit_seeds(quiet, X, y, random_states=8),
-        "skib, noise, 8 seeds": lambda: fit_seeds(noisy, X, y, random_states=8),
+        f"skib, no noise, {N_SEEDS} seeds": lambda: fit_seeds(
+            quiet, X, y, random_states=N_SEEDS
+        ),
+        f"skib, noise, {N_SEEDS} seeds": lambda: fit_seeds(
+            noisy, X, y, random_states=N_SEEDS
+        ),
     }
 
 
@@ -87,36 +92,35 @@ def wide_contenders(n_epochs=2):
     }
 
 
-def cpu_seconds(contenders):
-    """Smallest CPU time of each contender, taking turns."""
-    seconds = {name: [] for name in contenders}
-    for _ in range(N_REPEATS):
-        for name, run in contenders.items():
-            start = time.process_time()
-            run()
-            seconds[name].append(time.process_time() - start)
-    return {name: min(times) for name, times in seconds.items()}
-
-
-def report(title, seconds):
-    print(f"\n{title}\n{'contender':28}{'CPU s per seed':>16}{'times faster':>14}")
+def table(seconds):
+    """CPU seconds, and times faster than scikit-learn, per seed."""
     reference = seconds["MLPClassifier, no noise"]
-    for name, each in seconds.items():
-        per_seed = each / 8 if "8 seeds" in name else each
-        print(f"{name:28}{per_seed:16.3f}{reference / per_seed:14.2f}")
+    rows = [
+        [name, f"{each:.3f}", f"{reference / each:.1f}x"]
+        for name, each in seconds.items()
+    ]
+    return markdown_table(["contender", "CPU s per seed", "speed"], rows)
+
+
+def per_seed(seconds):
+    together = f"{N_SEEDS} seeds"
+    return {
+        name: each / N_SEEDS if name.endswith(together) else each
+        for name, each in seconds.items()
+    }
 
 
 def main():
     torch.set_num_threads(1)
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        tiny = cpu_seconds(tiny_contenders())
-        report("12-10-7-5-4-3-2, 3277 samples, batch 256, 40 epochs", tiny)
+        tiny = per_seed(interleaved(tiny_contenders(), N_REPEATS))
+        print(f"12-10-7-5-4-3-2, 3277 samples, batch 256, 40 epochs\n\n{table(tiny)}\n")
         for kind in ("noise", "no noise"):
-            gain = 8 * tiny[f"skib, {kind}"] / tiny[f"skib, {kind}, 8 seeds"]
-            print(f"eight seeds together, {kind}: {gain:.2f} times cheaper per seed")
-        wide = cpu_seconds(wide_contenders())
-        report("784-512-256-10, 2560 samples, batch 128, 2 epochs", wide)
+            gain = tiny[f"skib, {kind}"] / tiny[f"skib, {kind}, {N_SEEDS} seeds"]
+            print(f"{N_SEEDS} seeds together, {kind}: {gain:.1f}x cheaper per seed")
+        wide = interleaved(wide_contenders(), N_REPEATS)
+        print(f"\n784-512-256-10, 2560 samples, batch 128, 2 epochs\n\n{table(wide)}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ RUN = 32
 # four digits of the distances that matter, a few noise widths.
 SINGLE_UP_TO_HALF_WIDTH = 500.0
 
+# The expanded square |t|^2 - 2tc + |c|^2 loses radius^2 of the last digit: within these
+# radii of the leaves (in noise widths) an exponent is right to 5e-4 in float32, 1e-9 in
+# float64.
+EXPANDED_UP_TO_RADIUS = {torch.float32: 40.0, torch.float64: 1000.0}
+
 # Values converted to float64 at a time while the centres are scaled: they stay in the
 # cache from one step to the next.
 VALUES_PER_CHUNK = 1 << 16
@@ -113,6 +118,11 @@ class Clouds:
         """Number of leaves."""
         return len(self.middles)
 
+    @property
+    def radii(self) -> Tensor:
+        """Distance of each leaf's middle to its corners, of shape (n_leaves,)."""
+        return 0.5 * (self.high - self.low).norm(dim=1)
+
     def scaled(self, points: Tensor) -> Tensor:
         """Express points in units of the noise, relative to the origin."""
         return (points.double() - self.origin) / self.noise_std
@@ -131,6 +141,8 @@ class Queries:
         ``exp(-reference)``.
     own : Tensor of shape (n_queries,), int64
         Own group's place in the clouds.
+    draws : Tensor of shape (n_queries,), int64
+        Which draw of it is the own centre.
     order : Tensor of shape (n_queries,), int64
         The caller's row of each query.
     """
@@ -138,6 +150,7 @@ class Queries:
     points: Tensor
     reference: Tensor
     own: Tensor
+    draws: Tensor
     order: Tensor
 
     @classmethod
@@ -159,6 +172,7 @@ class Queries:
             points=points[order],
             reference=0.5 * (offset**2).sum(1)[order],
             own=clouds.rank[groups][order],
+            draws=draws[order],
             order=order,
         )
 
@@ -166,13 +180,60 @@ class Queries:
         """Return a run of the queries."""
         rows = slice(start, stop)
         return Queries(
-            self.points[rows], self.reference[rows], self.own[rows], self.order[rows]
+            self.points[rows],
+            self.reference[rows],
+            self.own[rows],
+            self.draws[rows],
+            self.order[rows],
         )
 
     def parts(self, size: int) -> Iterator[Queries]:
         """Yield runs of this many queries, the last one shorter."""
         for start in range(0, len(self.points), size):
             yield self.part(start, start + size)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Sets of draws that are summed together, made of blocks of neighbouring draws.
+
+    Attributes
+    ----------
+    edges : list of n_blocks + 1 ints
+        Where the blocks begin and end.
+    members : Tensor of shape (n_levels, n_blocks, n_blocks), float64
+        Whether a level holds a block, 1 or 0: by level, block of the query's own draw,
+        block.
+    with_logs : bool
+        Whether s ln s of the sums over groups is summed too.
+    """
+
+    edges: list[int]
+    members: Tensor
+    with_logs: bool
+
+    @classmethod
+    def among(cls, n_draws: int, n_blocks: int, members: Tensor | None) -> Levels:
+        """Cut draws into nearly equal blocks; without members each is a level."""
+        edges = [block * n_draws // n_blocks for block in range(n_blocks + 1)]
+        if members is not None:
+            return cls(edges, members.double(), with_logs=True)
+        single = torch.eye(n_blocks, dtype=torch.float64)[:, None]
+        return cls(edges, single.expand(-1, n_blocks, -1), with_logs=False)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether all draws together are the only level."""
+        return self.members.numel() == 1
+
+    def blocks_of(self, draws: Tensor) -> Tensor:
+        """Blocks in each level of queries with these own draws.
+
+        Of shape (n_levels, n_blocks, n_queries).
+        """
+        starts = torch.tensor(self.edges[:-1], device=draws.device)
+        own = torch.searchsorted(starts, draws, right=True) - 1
+        return self.members.to(draws.device)[:, own].mT.contiguous()
 
 
 def _chunk(centers: Tensor) -> int:

@@ -12,20 +12,25 @@ pass for the maximum is needed, in any dimension.
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from skib._numerics.clouds import Clouds, Queries
+from skib._numerics.clouds import Clouds, Levels, Queries
 from skib._numerics.geometry import spatial_order
-from skib._numerics.torch_tiles import QUERIES_PER_TILE, TorchTiles, log_density_tile
+from skib._numerics.torch_tiles import (
+    QUERIES_PER_TILE,
+    Exponents,
+    Leaves,
+    TorchTiles,
+    log_density_tile,
+)
 from skib._numerics.truncation import kept_leaves, leaves_in_reach
 
 if TYPE_CHECKING:
@@ -54,10 +59,15 @@ class KernelSums:
 
     Attributes
     ----------
-    own : Tensor of shape (n_queries, n_blocks), float64
-        Sum over the draws of the query's own group, the own centre (1) included.
-    others : Tensor of shape (n_queries, n_blocks, n_columns), float64
-        Weighted sum over the draws of every other group.
+    own : Tensor of shape (n_queries, n_levels), float64
+        Sum over the level's draws of the query's own group, the own centre (1)
+        included where it is one of them.
+    others : Tensor of shape (n_queries, n_levels, n_columns), float64
+        Weighted sum over the level's draws of every other group.
+    others_log : Tensor of shape (n_queries, n_levels), float64, or None
+        Sum over every other group, with its weight in all columns, of s ln s, where s
+        is its sum over the level's draws: what the entropy of the posterior over groups
+        is made of.
     error_bound : float
         Largest error of the log-density ``log(own * own weight + others)`` at any
         query: centres left out, and rounding.
@@ -67,8 +77,16 @@ class KernelSums:
 
     own: Tensor
     others: Tensor
+    others_log: Tensor | None
     error_bound: float
     kept_fraction: float
+
+    def cpu(self) -> KernelSums:
+        """Return the same with tensors on the CPU."""
+        others_log = None if self.others_log is None else self.others_log.cpu()
+        return replace(
+            self, own=self.own.cpu(), others=self.others.cpu(), others_log=others_log
+        )
 
 
 def kernel_sums(
@@ -80,11 +98,12 @@ def kernel_sums(
     noise_std: float,
     *,
     n_blocks: int = 1,
+    levels: Tensor | None = None,
     engine: str = "auto",
     tolerance: float = 1e-6,
     n_threads: int | None = None,
 ) -> KernelSums:
-    """Sum the kernels of all centres at each query, by block of draws.
+    """Sum the kernels of all centres at each query, by level: some blocks of draws.
 
     Parameters
     ----------
@@ -99,8 +118,11 @@ def kernel_sums(
     noise_std : float
         Standard deviation of the kernel.
     n_blocks : int, default=1
-        The draws are cut into this many runs of nearly equal length
-        (`block_bounds`), summed apart.
+        The draws are cut into this many runs of nearly equal length.
+    levels : Tensor of shape (n_levels, n_blocks, n_blocks), default=None
+        Which blocks a level holds, 1 or 0, given the block of the query's own draw:
+        level, own block, block. Then `others_log` is summed too. None: every block is
+        a level.
     engine : {"auto", "numba", "triton", "torch"}, default="auto"
         Loops compiled for the CPU or for a GPU, or torch operations, which run
         wherever `centers` live. "auto" compiles when numba or, for a GPU, triton is
@@ -122,20 +144,24 @@ def kernel_sums(
     queries = Queries.around_own_centers(
         clouds, centers, groups, draws, noise, tile=tile
     )
-    bounds = block_bounds(centers.shape[1], n_blocks)
-    tiles = tiles_of(clouds, bounds, n_threads or torch.get_num_threads())
-    own = queries.points.new_empty(len(groups), n_blocks)
-    others = queries.points.new_empty(len(groups), n_blocks, weights.shape[1])
+    among = Levels.among(centers.shape[1], n_blocks, levels)
+    tiles = tiles_of(clouds, among, n_threads or torch.get_num_threads())
+    n_levels = len(among.members)
+    own = queries.points.new_empty(len(groups), n_levels)
+    others = own.new_empty(len(groups), n_levels, weights.shape[1])
+    others_log = torch.empty_like(own)
     left_out, n_kept = 0.0, 0
     for part in queries.parts(_queries_per_part(clouds.n_leaves, tile)):
         kept = kept_leaves(clouds, part, tile, tolerance)
-        own[part.order], others[part.order] = tiles.sums(part, kept.leaves)
+        rows = part.order
+        own[rows], others[rows], others_log[rows] = tiles.sums(part, kept.leaves)
         left_out = max(left_out, kept.error_bound)
         n_kept += int(kept.leaves.sum())
     n_tiles = -(-len(groups) // tile)
     return KernelSums(
         own,
         others,
+        others_log if among.with_logs else None,
         error_bound=left_out + ROUNDING[clouds.offsets.dtype],
         kept_fraction=n_kept / (n_tiles * clouds.n_leaves),
     )
@@ -168,19 +194,16 @@ def mixture_log_density(
     clouds = Clouds.sorted_in_space(
         centers[present], weights[present, None], noise_std, torch.float64
     )
-    log_weights = (clouds.weights[:, 0] / n_draws).log()
+    exponents = Exponents(Leaves(clouds))
+    log_weights = exponents.leaves.by_leaf(
+        (clouds.weights[:, 0] / n_draws).log(), lacking=-torch.inf
+    )
     scaled = clouds.scaled(points)
     log_sums = scaled.new_empty(len(points))
     for rows in spatial_order(scaled, QUERIES_PER_TILE).split(QUERIES_PER_TILE):
         leaves = leaves_in_reach(clouds, scaled[rows], NEGLIGIBLE)
-        log_sums[rows] = log_density_tile(clouds, scaled[rows], leaves, log_weights)
+        log_sums[rows] = log_density_tile(exponents, scaled[rows], leaves, log_weights)
     return log_sums - n_features * math.log(math.sqrt(2 * math.pi) * noise_std)
-
-
-def block_bounds(n_draws: int, n_blocks: int) -> list[tuple[int, int]]:
-    """Return the (start, stop) of each block of draws."""
-    edges = [block * n_draws // n_blocks for block in range(n_blocks + 1)]
-    return list(itertools.pairwise(edges))
 
 
 def _working_dtype(centers: Tensor) -> torch.dtype:

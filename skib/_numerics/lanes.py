@@ -11,6 +11,7 @@ code and shift can be multiplied into what the caller adds up anyway.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,8 @@ class Format:
     coefficients : tuple of floats
         2^(g-1) for g in [1, 2], highest power first: exact at both ends, minimax
         between them in the relative error, 3e-6 in single, 2e-14 in double precision.
+    log_terms : int
+        Terms of the series of a logarithm that reach rounding.
     """
 
     bits: int
@@ -45,6 +48,7 @@ class Format:
     bias: int
     lowest: float
     coefficients: tuple[float, ...]
+    log_terms: int
 
     @property
     def code(self) -> float:
@@ -67,6 +71,7 @@ FORMATS = {
             *(0.013555747273951424, -0.002190620157196277, 0.16661713979817977),
             *(0.3121467125965633, 0.5098710204885017),
         ),
+        log_terms=5,
     ),
     "float64": Format(
         bits=64,
@@ -79,6 +84,7 @@ FORMATS = {
             *(0.027767229869569497, 0.1201050449346557, 0.3465761965198095),
             0.49999963089684457,
         ),
+        log_terms=11,
     ),
 }
 
@@ -152,6 +158,12 @@ def subtract(context, a, b):  # type: ignore[no-untyped-def]
 
 
 @_operation
+def multiply(context, a, b):  # type: ignore[no-untyped-def]
+    """Return a * b."""
+    return a(a, b), lambda _, builder, __, arguments: builder.fmul(*arguments)
+
+
+@_operation
 def multiply_add(context, a, b, c):  # type: ignore[no-untyped-def]
     """Return a * b + c, rounded once where the processor can."""
     return a(a, b, c), lambda _, builder, __, arguments: _fused(builder, *arguments)
@@ -179,6 +191,35 @@ def add_exp2(context, total, coded):  # type: ignore[no-untyped-def]
         return _fused(builder, power, fraction, total)
 
     return total(total, coded), generate
+
+
+@_operation
+def times_own_log(context, lanes):  # type: ignore[no-untyped-def]
+    """Return x ln x, which is 0 at 0 and wrong for subnormal numbers."""
+    layout = FORMATS[lanes.dtype.name]
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        (x,) = arguments
+        # x = 2^k m, with m within a factor of sqrt(2) of 1.
+        integers = ir.VectorType(ir.IntType(layout.bits), N_LANES)
+        bits = builder.bitcast(x, integers)
+        half = _all(x.type, math.sqrt(0.5))
+        from_half = builder.sub(bits, builder.bitcast(half, integers))
+        shift = _all(integers, layout.mantissa_bits)
+        power = builder.ashr(from_half, shift)
+        m = builder.bitcast(builder.sub(bits, builder.shl(power, shift)), x.type)
+        # ln m = 2 artanh z = 2 (z + z^3 / 3 + z^5 / 5 + ...).
+        one = _all(x.type, 1.0)
+        z = builder.fdiv(builder.fsub(m, one), builder.fadd(m, one))
+        square = builder.fmul(z, z)
+        series = _all(x.type, 2 / (2 * layout.log_terms - 1))
+        for term in range(layout.log_terms - 1, 0, -1):
+            series = _fused(builder, series, square, _all(x.type, 2 / (2 * term - 1)))
+        ln_2 = _all(x.type, math.log(2))
+        of_power = builder.fmul(builder.sitofp(power, x.type), ln_2)
+        return builder.fmul(x, _fused(builder, series, z, of_power))
+
+    return lanes(lanes), generate
 
 
 def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:

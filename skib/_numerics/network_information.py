@@ -21,10 +21,21 @@ import torch
 from torch import Tensor
 
 from skib._numerics.kernel_sums import KernelSums
+from skib._numerics.posterior import posterior_information
 
-__all__ = ["N_BLOCKS", "InformationTerms", "OwnDensity", "information_terms"]
+__all__ = [
+    "ALL_DRAWS",
+    "BLOCKS",
+    "InformationTerms",
+    "OwnDensity",
+    "information_terms",
+]
 
+# Levels of the kernel sums: all draws; or every block of them, and all, last.
+ALL_DRAWS = torch.ones(1, 1, 1)
 N_BLOCKS = 4
+BLOCKS = torch.cat([torch.eye(N_BLOCKS), torch.ones(1, N_BLOCKS)])
+BLOCKS = BLOCKS[:, None].expand(-1, N_BLOCKS, -1)
 # Blocks that an average holds, and its weight: the value at 0 of the polynomial in
 # 1 / passes through all three cancels the bias terms of first and second order.
 RICHARDSON = {4: 8 / 3, 2: -6 / 3, 1: 1 / 3}
@@ -66,6 +77,9 @@ class InformationTerms:
     influence, label_influence : Tensor
         To first order, how the two estimates move, times draws, when one more draw of
         the point's own input is made where the point is: draws are a sample too.
+    control : Tensor
+        Has mean 0 over all draws of the kernels, and much of the noise of the three
+        terms of I(X;T) with its sign turned.
     """
 
     low: Tensor
@@ -74,6 +88,7 @@ class InformationTerms:
     label_information: Tensor
     influence: Tensor
     label_influence: Tensor
+    control: Tensor
 
 
 def information_terms(
@@ -90,8 +105,8 @@ def information_terms(
         Probability of each label.
     sums : KernelSums
         Over `n_draws` passes of every input, the one that made the point among those of
-        its own, in `N_BLOCKS` blocks of equal length or in one; weights are the
-        probability of each input with each label.
+        its own, by the levels `BLOCKS` or `ALL_DRAWS`; weights are the probability of
+        each input with each label.
     n_draws : int
 
     Returns
@@ -106,19 +121,28 @@ def information_terms(
     averages that hold the pass that made t are met with probability proportional to
     themselves (the same reason for which the plug-in of h(T) is low), which makes `low`
     low.
+
+    The channel of kernel averages over all passes made t, so what it says about the own
+    input and the mean of that over inputs have the same mean: `control`.
     """
-    log_weight = joint.sum(1).log()
-    others = sums.others.sum(1) / n_draws
+    weight = joint.sum(1)
+    log_weight = weight.log()
+    others = sums.others[:, -1] / n_draws
     log_others = others.sum(1).log()
-    log_own = (sums.own.sum(1) / n_draws).log()
+    log_own = (sums.own[:, -1] / n_draws).log()
     plug_in = torch.logaddexp(log_weight + log_own, log_others)
     marginal = torch.logaddexp(log_weight + density.low, log_others)
     information = torch.zeros_like(log_weight)
     label_information = torch.zeros_like(log_weight)
-    for share, average in _averages(sums.others, n_draws):
+    blocks = sums.others if sums.others.shape[1] == 1 else sums.others[:, :-1]
+    for share, average in _averages(blocks, n_draws):
         found = _terms(_posterior(density.middle, joint, average), prior)
         information += share * found[0]
         label_information += share * found[1]
+    assert sums.others_log is not None
+    of_kernels = posterior_information(
+        weight, sums.own[:, -1], sums.others[:, -1].sum(1), sums.others_log[:, -1]
+    )
     influences = _influences(_posterior(density.middle, joint, others), joint, prior)
     return InformationTerms(
         low=density.low - plug_in,
@@ -127,6 +151,7 @@ def information_terms(
         label_information=label_information,
         influence=influences[0],
         label_influence=influences[1],
+        control=of_kernels.expected - of_kernels.about_own,
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numba
@@ -18,34 +17,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skib._numerics.clouds import Clouds, Queries
+from skib._numerics.clouds import EXPANDED_UP_TO_RADIUS, Clouds, Levels, Queries
 from skib._numerics.lanes import (
     FORMATS,
     N_LANES,
     add,
     add_exp2,
     load,
+    multiply,
     multiply_add,
     spread,
     store,
     subtract,
+    times_own_log,
 )
+from skib._numerics.threads import in_threads
 
 # One kernel is compiled per number of features up to this, one for all above.
 UNROLLED_UP_TO_FEATURES = 24
-
-# The expanded square takes one operation per feature, the difference form two, but it
-# loses radius^2 of the last digit: within these radii of the leaves (in noise widths)
-# an exponent is right to 5e-4 in float32, 1e-9 in float64.
-EXPANDED_UP_TO_RADIUS = {torch.float32: 40.0, torch.float64: 1000.0}
 
 LOG2_E = math.log2(math.e)
 
 # Single-precision sums are moved to float64 after so many leaves.
 LEAVES_PER_FLUSH = 32
-
-# Chunks of tiles per thread: leaves are spread unevenly over tiles.
-CHUNKS_PER_THREAD = 8
 
 
 class NumbaTiles:
@@ -55,22 +49,22 @@ class NumbaTiles:
     ----------
     clouds : Clouds
         The centres, on the CPU.
-    bounds : list of (start, stop)
-        Blocks of draws.
+    levels : Levels
+        Which draws to sum together.
     n_threads : int
         Threads to use; the sums do not depend on it.
     """
 
     queries_per_tile = N_LANES
 
-    def __init__(
-        self, clouds: Clouds, bounds: list[tuple[int, int]], n_threads: int
-    ) -> None:
+    def __init__(self, clouds: Clouds, levels: Levels, n_threads: int) -> None:
+        self.levels = levels
         self.n_threads = n_threads
-        self.edges = np.array([0, *(stop for _, stop in bounds)])
         self.n_columns = clouds.weights.shape[1]
-        radius = float((clouds.high - clouds.low).norm(dim=1).max()) / 2
-        expanded = radius <= EXPANDED_UP_TO_RADIUS[clouds.offsets.dtype]
+        # The expanded square takes one operation per feature, the difference form two.
+        expanded = (
+            float(clouds.radii.max()) <= EXPANDED_UP_TO_RADIUS[clouds.offsets.dtype]
+        )
         n_features = clouds.offsets.shape[2]
         unrolled = n_features <= UNROLLED_UP_TO_FEATURES
         self.sum_tiles = _compiled(n_features if unrolled else 0, expanded)
@@ -86,7 +80,7 @@ class NumbaTiles:
             layout.shift,
         )
 
-    def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor]:
+    def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Sum the kernels of the kept leaves at each query.
 
         Parameters
@@ -98,28 +92,36 @@ class NumbaTiles:
 
         Returns
         -------
-        own : Tensor of shape (n_queries, n_blocks), float64
-        others : Tensor of shape (n_queries, n_blocks, n_columns), float64
+        own : Tensor of shape (n_queries, n_levels), float64
+        others : Tensor of shape (n_queries, n_levels, n_columns), float64
+        others_log : Tensor of shape (n_queries, n_levels), float64
+            Zero where the levels do not ask for it.
         """
-        n_queries, n_blocks = len(queries.points), len(self.edges) - 1
-        own = np.zeros((n_blocks, n_queries))
-        others = np.zeros((n_queries, n_blocks, self.n_columns))
+        n_queries, n_levels = len(queries.points), len(self.levels.members)
+        own = np.zeros((n_levels, n_queries))
+        # The last column is that of s ln s.
+        others = np.zeros((n_queries, n_levels, self.n_columns + 1))
+        blocks = self.levels.blocks_of(queries.draws).numpy()
 
-        def run(tiles: NDArray[np.int64]) -> None:
+        def run(tiles: range) -> None:
             self.sum_tiles(
-                tiles,
+                tiles.start,
+                tiles.stop,
                 kept.numpy(),
                 queries.points.numpy(),
                 queries.reference.numpy(),
                 queries.own.numpy(),
+                blocks,
                 *self.clouds,
-                self.edges,
+                np.array(self.levels.edges),
+                self.levels.with_logs,
                 own,
                 others,
             )
 
-        _in_threads(run, len(kept), self.n_threads)
-        return torch.from_numpy(own.T), torch.from_numpy(others)
+        in_threads(run, len(kept), self.n_threads)
+        sums = torch.from_numpy(others)
+        return torch.from_numpy(own.T), sums[..., :-1], sums[..., -1]
 
 
 def _coded_half_squares(
@@ -129,18 +131,6 @@ def _coded_half_squares(
     squares = np.einsum("gdf,gdf->gd", offsets, offsets)
     squares *= -0.5 * LOG2_E * code
     return squares
-
-
-def _in_threads(
-    run: Callable[[NDArray[np.int64]], None], n_tiles: int, n_threads: int
-) -> None:
-    if n_threads == 1:
-        run(np.array([0, n_tiles]))
-        return
-    n_chunks = min(n_tiles, n_threads * CHUNKS_PER_THREAD)
-    edges = np.arange(n_chunks + 1) * n_tiles // n_chunks
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(run, np.stack([edges[:-1], edges[1:]], axis=1)))
 
 
 def _jit(function: Callable[..., None]) -> Callable[..., None]:
@@ -160,6 +150,15 @@ def _fetch(points, reference, first, n_queries, here, height):  # type: ignore[n
         height[q] = reference[row]
         for k in range(points.shape[1]):
             here[k, q] = points[row, k]
+
+
+@numba.njit(inline="always")
+def _fetch_blocks(blocks, first, n_queries, in_level):  # type: ignore[no-untyped-def]
+    """Copy which blocks make up the levels of a tile's queries, level by level."""
+    n_levels, n_blocks = blocks.shape[:2]
+    for row in range(n_levels * n_blocks):
+        for q in range(n_queries):
+            in_level[row, q] = blocks[row // n_blocks, row % n_blocks, first + q]
 
 
 @numba.njit(inline="always")
@@ -208,19 +207,35 @@ def _sum_cloud(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _set_own_apart(group, query_group, first, n_queries, sums, own_block):  # type: ignore[no-untyped-def]
+def _sum_level(n_blocks, level, in_level, sums):  # type: ignore[no-untyped-def]
+    """Add up the blocks of a group that make up a level."""
+    total = multiply(load(in_level, level * n_blocks), load(sums, 0))
+    for b in range(1, n_blocks):
+        total = multiply_add(load(in_level, level * n_blocks + b), load(sums, b), total)
+    return total
+
+
+@numba.njit(inline="always")
+def _set_own_apart(group, query_group, first, n_queries, sums, own_level):  # type: ignore[no-untyped-def]
     """Move the sums of the queries that belong to this group from others to own."""
     for q in range(n_queries):
         if query_group[first + q] == group:
-            own_block[first + q] = sums[0, q]
+            own_level[first + q] = sums[0, q]
             sums[0, q] = 0.0
 
 
 @numba.njit(inline="always")
-def _add_weighted(weights, sums, total):  # type: ignore[no-untyped-def]
-    for c in range(len(weights)):
+def _add_weighted(weights, with_logs, sums, total):  # type: ignore[no-untyped-def]
+    """Add to the columns' totals, and s ln s with all weight to the last one."""
+    n_columns = len(weights)
+    weight = weights.dtype.type(0.0)
+    for c in range(n_columns):
         if weights[c] != 0.0:
+            weight += weights[c]
             store(total, c, multiply_add(spread(weights[c]), sums, load(total, c)))
+    if with_logs:
+        logs = multiply_add(spread(weight), times_own_log(sums), load(total, n_columns))
+        store(total, n_columns, logs)
 
 
 @numba.njit(inline="always")
@@ -243,11 +258,13 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
 
     @_jit
     def sum_tiles(  # type: ignore[no-untyped-def]
-        tiles,
+        start_tile,
+        stop_tile,
         kept,
         points,
         reference,
         query_group,
+        blocks,
         offsets,
         squares,
         weights,
@@ -256,11 +273,13 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
         code,
         shift,
         edges,
+        with_logs,
         own,
         others,
     ):
         dtype = offsets.dtype
-        n_groups, n_leaves, n_blocks = len(offsets), len(middles), len(edges) - 1
+        n_groups, n_leaves = len(offsets), len(middles)
+        n_levels, n_blocks = blocks.shape[:2]
         features = n_features if n_features > 0 else middles.shape[1]
         fall = dtype.type(-0.5 * LOG2_E * code)
         here = np.zeros((middles.shape[1], N_LANES))
@@ -268,13 +287,16 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
         local = np.empty((middles.shape[1], N_LANES), dtype)
         constant = np.empty((1, N_LANES), dtype)
         square = np.empty(N_LANES)
+        in_level = np.zeros((n_levels * n_blocks, N_LANES), dtype)
+        sums = np.empty((n_blocks, N_LANES), dtype)
         apart = np.empty((1, N_LANES), dtype)
-        total = np.zeros((n_blocks, others.shape[2], N_LANES), dtype)
+        total = np.zeros((n_levels, others.shape[2], N_LANES), dtype)
         owned = np.zeros(n_groups, np.bool_)
-        for tile in range(tiles[0], tiles[1]):
+        for tile in range(start_tile, stop_tile):
             first = tile * N_LANES
             n_queries = min(N_LANES, len(points) - first)
             _fetch(points, reference, first, n_queries, here, height)
+            _fetch_blocks(blocks, first, n_queries, in_level)
             for q in range(n_queries):
                 owned[query_group[first + q]] = True
             n_summed = 0
@@ -295,7 +317,7 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
                 start = leaf * groups_per_leaf
                 for group in range(start, min(start + groups_per_leaf, n_groups)):
                     for b in range(n_blocks):
-                        sums = _sum_cloud(
+                        of_block = _sum_cloud(
                             features,
                             expanded,
                             local,
@@ -306,13 +328,16 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
                             edges[b],
                             edges[b + 1],
                         )
+                        store(sums, b, of_block)
+                    for k in range(n_levels):
+                        of_level = _sum_level(n_blocks, k, in_level, sums)
                         if owned[group]:
-                            store(apart, 0, sums)
+                            store(apart, 0, of_level)
                             _set_own_apart(
-                                group, query_group, first, n_queries, apart, own[b]
+                                group, query_group, first, n_queries, apart, own[k]
                             )
-                            sums = load(apart, 0)
-                        _add_weighted(weights[group], sums, total[b])
+                            of_level = load(apart, 0)
+                        _add_weighted(weights[group], with_logs, of_level, total[k])
                 n_summed += 1
                 if n_summed % LEAVES_PER_FLUSH == 0:
                     _flush(total, first, n_queries, others)

@@ -1,11 +1,15 @@
-"""How many threads torch may use, for a while."""
+"""Threads: how many torch may use for a while, and runs of tiles shared out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
+
+# Runs of tiles per thread: leaves are spread unevenly over tiles.
+RUNS_PER_THREAD = 8
 
 
 @contextmanager
@@ -21,3 +25,24 @@ def torch_threads(n_threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def in_threads(run: Callable[[range], None], n_tiles: int, n_threads: int) -> None:
+    """Call `run` with ranges of tiles, in threads; with one thread, here and at once.
+
+    Parameters
+    ----------
+    run : callable
+        Works through a range of tiles.
+    n_tiles : int
+        Tiles in all.
+    n_threads : int
+        Threads to use.
+    """
+    if n_threads == 1:
+        run(range(n_tiles))
+        return
+    n_runs = min(n_tiles, n_threads * RUNS_PER_THREAD)
+    edges = [n_tiles * edge // n_runs for edge in range(n_runs + 1)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(run, map(range, edges[:-1], edges[1:])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
@@ -19,6 +18,8 @@ from torch import Tensor
 from skib._numerics.importance import ConditionalDensity
 from skib._numerics.kernel_sums import kernel_sums
 from skib._numerics.network_information import (
+    ALL_DRAWS,
+    BLOCKS,
     N_BLOCKS,
     OwnDensity,
     information_terms,
@@ -338,6 +339,7 @@ def _layer_terms(
     groups = torch.arange(n_inputs).repeat_interleave(n_mc)
     draws = torch.arange(n_mc).repeat(n_inputs) % n_draws
     device = settings.device
+    levels = BLOCKS if n_draws > 1 else ALL_DRAWS
     sums = kernel_sums(
         clouds.to(device),
         law.joint.to(device),
@@ -345,25 +347,30 @@ def _layer_terms(
         draws.to(device),
         noise.to(device),
         noise_std,
-        n_blocks=N_BLOCKS if n_draws > 1 else 1,
+        n_blocks=levels.shape[1],
+        levels=levels,
         n_threads=settings.n_threads,
     )
-    sums = dataclasses.replace(sums, own=sums.own.cpu(), others=sums.others.cpu())
+    sums = sums.cpu()
     log_normalizer = n_units * math.log(math.sqrt(2 * math.pi) * noise_std)
     log_kernel = -0.5 * (noise / noise_std).square().sum(1) - log_normalizer
     own = OwnDensity(density.low - log_kernel, density.high - log_kernel)
     found = information_terms(own, law.joint[groups], law.label_weights, sums, n_draws)
+    # Where all passes are evaluated the control's mean over draws is 0 whatever they
+    # are: it takes noise away, but the sampling error of the draws stays.
+    control = (1 - n_mc / n_draws if n_draws > 1 else 1.0) * found.control
+    information, influence = found.information + control, found.influence - control
     # The mean of -log_kernel is known: only what the network adds is sampled.
     conditional = 0.5 * n_units + log_normalizer - own.middle
-    entropy = conditional + found.information
+    entropy = conditional + information
     gap = density.high - density.low
     return _Terms(
         n_mc,
         n_draws,
         values={
-            "mutual_info": found.information,
-            "mutual_info_low": found.low,
-            "mutual_info_high": found.high,
+            "mutual_info": information,
+            "mutual_info_low": found.low + control,
+            "mutual_info_high": found.high + control,
             "entropy": entropy,
             "conditional_entropy": conditional,
             "label_mutual_info": found.label_information,
@@ -373,11 +380,12 @@ def _layer_terms(
             "density_gap": gap,
         },
         influences={
-            "mutual_info": found.influence,
-            "mutual_info_high": found.influence,
-            "entropy": found.influence,
+            "mutual_info": influence,
+            "mutual_info_low": -control,
+            "mutual_info_high": influence,
+            "entropy": influence,
             "label_mutual_info": found.label_influence,
-            "label_conditional_entropy": found.influence - found.label_influence,
+            "label_conditional_entropy": influence - found.label_influence,
         }
         if n_draws > 1
         else {},

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skib._numerics.clouds import Levels
 from skib._numerics.decoder import MAX_FEATURES, gaussian_sums
-from skib._numerics.kernel_sums import KernelSums, block_bounds, kernel_sums
+from skib._numerics.kernel_sums import KernelSums, kernel_sums
+from skib._numerics.posterior import posterior_information
 from skib.mutual_info._input_law import InputLaw
 
 __all__ = [
@@ -36,9 +38,17 @@ ESTIMATES = (
 )
 BRACKET = ("mutual_info_low", "mutual_info_high")
 
-# I at r, r/2 and r/4 draws shows how it depends on r: the draws are cut in quarters.
-N_BLOCKS = 4
-MIN_DRAWS = N_BLOCKS
+# I at r, r/2 and r/4 draws shows how it depends on r: the draws are cut in quarters,
+# and a sample sees all of them, the half and the quarter that hold its own draw.
+NESTED = torch.tensor(
+    [
+        [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]],
+        [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]],
+        [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+    ]
+)
+ALL_DRAWS = torch.tensor([[[1]]])
+MIN_DRAWS = N_BLOCKS = 4
 # From this many samples per input on, draws are sampled in pairs.
 PAIRS_FROM = 4
 SAMPLES_PER_TILE = 1024
@@ -154,7 +164,7 @@ def information_terms(
     -------
     Terms
     """
-    n_blocks = 1 if law.one_center else N_BLOCKS
+    levels = ALL_DRAWS if law.one_center else NESTED
     sums = kernel_sums(
         law.centers,
         law.joint,
@@ -162,32 +172,41 @@ def information_terms(
         samples.draws,
         samples.noise,
         noise_std,
-        n_blocks=n_blocks,
+        n_blocks=levels.shape[1],
+        levels=levels,
         n_threads=n_threads,
     )
+    plug_in = _surrogate_terms(sums, law, samples)
+    high, _, _, high_influence, _ = plug_in[:, 0].unbind(1)
     if law.one_center:
-        values = _surrogate_terms(sums.own[:, 0], sums.others[:, 0], law, samples)
-        low = high = values[:, 0]
+        terms, low_influence = plug_in[:, 0], high_influence
     else:
-        levels = _nested_terms(sums, law, samples)
-        values = (_richardson_weights(law, samples)[:, :, None] * levels).sum(1)
-        low, high = _decoder_terms(sums, law, samples, noise_std), levels[:, 0, 0]
-    information, label_information, excess, label_influence = values.unbind(1)
+        sizes = _draws_per_level(law, samples)
+        plug_in[:, :, 2] += sizes.log()
+        terms = (_richardson_weights(sizes)[:, :, None] * plug_in).sum(1)
+        low_influence = _decoder_terms(sums, law, samples, noise_std)
+    information, label_information, excess, influence, label_influence = terms.unbind(1)
     conditional = excess + noise_entropy(law.centers.shape[2], noise_std)
     entropy = conditional + information
-    quantities = (
-        *(information, entropy, conditional),
-        *(label_information, entropy - label_information),
-        *(low, high),
-    )
-    influences = {
-        "label_mutual_info": label_influence,
-        "label_conditional_entropy": entropy - label_influence,
+    values = {
+        "mutual_info": information,
+        "entropy": entropy,
+        "conditional_entropy": conditional,
+        "label_mutual_info": label_information,
+        "label_conditional_entropy": entropy - label_information,
+        # What is added has mean 0, and takes with it much of the noise of the rest.
+        "mutual_info_low": low_influence + (high - high_influence),
+        "mutual_info_high": high,
     }
-    return Terms(
-        dict(zip(ESTIMATES + BRACKET, quantities, strict=True)),
-        influences,
-    )
+    influences = {
+        "mutual_info": influence,
+        "entropy": conditional + influence,
+        "label_mutual_info": label_influence,
+        "label_conditional_entropy": conditional + influence - label_influence,
+        "mutual_info_low": low_influence,
+        "mutual_info_high": high_influence,
+    }
+    return Terms(values, influences)
 
 
 def plug_in_conditional_entropy(
@@ -209,79 +228,51 @@ def plug_in_conditional_entropy(
     return torch.cat(terms) + noise_entropy(law.centers.shape[2], noise_std)
 
 
-def _surrogate_terms(
-    own: Tensor, others: Tensor, law: InputLaw, samples: Samples
-) -> Tensor:
-    """Terms of I(X;T), I(Y;T), h(T|X) and the influence on I(Y;T).
+def _surrogate_terms(sums: KernelSums, law: InputLaw, samples: Samples) -> Tensor:
+    """Terms of I(X;T), I(Y;T) and h(T|X), and the influences on the first two.
 
-    All are under the surrogate channel that the draws define.
-
-    Parameters
-    ----------
-    own : Tensor of shape (n_samples,)
-        p(t|i) of the sample's own input, in units of its own centre's kernel.
-    others : Tensor of shape (n_samples, n_classes)
-        Sum over the other inputs of p(input, label) p(t|input), in the same units.
-    law : InputLaw
-    samples : Samples
+    All are under the surrogate channels that the draws of each level define, and
+    h(T|X) is that of sums over draws instead of means.
 
     Returns
     -------
-    terms : Tensor of shape (n_samples, 4)
+    terms : Tensor of shape (n_samples, n_levels, 5)
     """
-    joint = law.joint[samples.groups]
-    weight = joint.sum(1)
-    # ln p(t|i) - ln p(t) in a form that is exactly -ln w_i where nothing overlaps.
-    input_information = -weight.log() - torch.log1p(others.sum(1) / (weight * own))
-    posterior = joint * own[:, None] + others
-    posterior = posterior / posterior.sum(1, keepdim=True)
+    joint = law.joint[samples.groups][:, None]
+    weight = joint.sum(2)
+    assert sums.others_log is not None
+    about_inputs = posterior_information(
+        weight.expand_as(sums.own), sums.own, sums.others.sum(2), sums.others_log
+    )
+    # The same holds for labels: their mean given t varies less than the own one, but
+    # it is by the latter that a draw moves I(Y;T).
+    posterior = joint * sums.own[:, :, None] + sums.others
+    posterior = posterior / posterior.sum(2, keepdim=True)
     prior = law.label_weights.clamp_min(torch.finfo(posterior.dtype).tiny)
     ratio = posterior / prior
-    # The mean of ln p(y|t) / p(y) over y given t has less variance over the noise than
-    # its value at the input's own label, but a draw moves I(Y;T) by the latter.
-    label_information = torch.xlogy(posterior, ratio).sum(1)
-    label_influence = torch.xlogy(joint / weight[:, None], ratio).sum(1)
-    columns = [input_information, label_information, -own.log(), label_influence]
-    return torch.stack(columns, dim=1)
+    label_information = torch.xlogy(posterior, ratio).sum(2)
+    label_influence = torch.xlogy(joint / weight[:, :, None], ratio).sum(2)
+    terms = (
+        *(about_inputs.expected, label_information, -sums.own.log()),
+        *(about_inputs.about_own, label_influence),
+    )
+    return torch.stack(terms, dim=2)
 
 
-def _nested_terms(sums: KernelSums, law: InputLaw, samples: Samples) -> Tensor:
-    """Terms on all draws, and on the half and the quarter that hold the own draw.
-
-    Returns
-    -------
-    terms : Tensor of shape (n_samples, 3 levels, 4 terms)
-    """
-    blocks, sizes = _nested_blocks(law, samples)
-    own = (blocks * sums.own[:, None]).sum(2) / sizes
-    others = torch.einsum("slb,sbc->slc", blocks, sums.others) / sizes[:, :, None]
-    levels = range(blocks.shape[1])
-    terms = [_surrogate_terms(own[:, k], others[:, k], law, samples) for k in levels]
-    return torch.stack(terms, dim=1)
+def _draws_per_level(law: InputLaw, samples: Samples) -> Tensor:
+    """How many draws each level of each sample holds, of shape (n_samples, 3)."""
+    levels = Levels.among(law.centers.shape[1], N_BLOCKS, NESTED)
+    sizes = torch.tensor(np.diff(levels.edges)).to(samples.noise)
+    return torch.einsum("kbs,b->sk", levels.blocks_of(samples.draws), sizes)
 
 
-def _nested_blocks(law: InputLaw, samples: Samples) -> tuple[Tensor, Tensor]:
-    """Which blocks of draws each level uses, 0 or 1, and how many draws these hold."""
-    bounds = block_bounds(law.centers.shape[1], N_BLOCKS)
-    starts = torch.tensor([start for start, _ in bounds], device=samples.draws.device)
-    n_draws = torch.tensor([stop - start for start, stop in bounds]).to(samples.noise)
-    own_block = torch.searchsorted(starts, samples.draws, right=True) - 1
-    block = torch.arange(N_BLOCKS, device=own_block.device)
-    quarter = own_block[:, None] == block
-    half = own_block[:, None] // 2 == block // 2
-    blocks = torch.stack([torch.ones_like(half), half, quarter], dim=1)
-    blocks = blocks.to(samples.noise)
-    return blocks, blocks @ n_draws
-
-
-def _richardson_weights(law: InputLaw, samples: Samples) -> Tensor:
+def _richardson_weights(n_draws: Tensor) -> Tensor:
     """Weights of the levels that cancel the bias terms in 1/r and 1/r^2.
 
     The values at 0 of the Lagrange polynomials through the 1/r of the levels:
     (8, -6, 1) / 3 for r, r/2 and r/4 draws.
     """
-    _, sizes = _nested_blocks(law, samples)
-    x = 1 / sizes
+    x = 1 / n_draws
     others = [x[:, [1, 2]], x[:, [0, 2]], x[:, [0, 1]]]
     weights = [(y / (y - x[:, [k]])).prod(1) for k, y in enumerate(others)]
     return torch.stack(weights, dim=1)
@@ -300,8 +291,8 @@ def _decoder_terms(
     n_draws = law.centers.shape[1]
     weight = law.input_weights[samples.groups]
     # Rounding may leave a little less than the own kernel, 1, of a lonely draw.
-    own = (sums.own.sum(1) - 1).clamp_min(0) / (n_draws - 1)
-    others = sums.others.sum((1, 2)) / n_draws
+    own = (sums.own[:, 0] - 1).clamp_min(0) / (n_draws - 1)
+    others = sums.others[:, 0].sum(1) / n_draws
     if law.centers.shape[2] <= MAX_FEATURES:
         where = (samples.groups, samples.draws, samples.noise)
         gaussian = gaussian_sums(law.centers, law.input_weights, *where, noise_std)

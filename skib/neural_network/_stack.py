@@ -47,15 +47,6 @@ class Batch:
         """Number of samples of each network."""
         return self.inputs.shape[-1]
 
-    def part(self, start: int, stop: int, noise: Sequence[Tensor] | None) -> Batch:
-        """Take the samples from start to stop, with the first of this noise."""
-        weights = None if self.weights is None else self.weights[..., start:stop]
-        inputs = self.inputs[..., start:stop]
-        n_samples = inputs.shape[-1]
-        if noise is not None and noise[0].shape[-1] > n_samples:
-            noise = [layer[..., :n_samples] for layer in noise]
-        return Batch(inputs, self.targets[..., start:stop], weights, noise)
-
 
 class NetworkStack:
     """Weights and gradients of ``n_networks`` networks as views of flat vectors.
@@ -113,7 +104,7 @@ class NetworkStack:
         self._combine = torch.mul if noise_is_factor else torch.add
         self._noise_is_factor = noise_is_factor
         self._penalty = self._make_penalty(alpha) if alpha > 0 else None
-        self._noisy: dict[int, list[Tensor]] = {}
+        self._noisy: dict[int, list[tuple[Tensor, Tensor]]] = {}
 
     def load(
         self,
@@ -161,16 +152,15 @@ class NetworkStack:
     def _forward(self, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
         """Hidden activations before noise, and the inputs of every layer."""
         clean, noisy = [], [batch.inputs]
-        buffers = self._noisy_buffers(batch.inputs.shape[-1])
-        for layer, weight in enumerate(self.weights[:-1]):
-            values = self._activation.apply_(torch.bmm(weight, noisy[-1]))
-            clean.append(values)
-            into = buffers[layer][:, :-1]
+        buffers = self._noisy_buffers(batch.n_samples)
+        for layer, (buffer, units) in enumerate(buffers):
+            scores = torch.bmm(self.weights[layer], noisy[-1])
+            clean.append(self._activation.apply_(scores))
             if batch.noise is None:
-                into.copy_(values)
+                units.copy_(clean[-1])
             else:
-                self._combine(values, batch.noise[layer], out=into)
-            noisy.append(buffers[layer])
+                self._combine(clean[-1], batch.noise[layer], out=units)
+            noisy.append(buffer)
         return clean, noisy
 
     def _backward(
@@ -190,13 +180,14 @@ class NetworkStack:
                 delta.mul_(noise[layer - 1])
             delta = self._activation.pull_back_(delta, clean[layer - 1])
 
-    def _noisy_buffers(self, n_samples: int) -> list[Tensor]:
-        """One buffer per hidden layer, its last row ones, for this batch size."""
+    def _noisy_buffers(self, n_samples: int) -> list[tuple[Tensor, Tensor]]:
+        """Per hidden layer, for this batch size: units above a row of ones, units."""
         if n_samples not in self._noisy:
-            self._noisy[n_samples] = [
+            buffers = [
                 self.flat.new_ones(self.n_networks, n_units + 1, n_samples)
                 for n_units in self.layer_sizes[1:-1]
             ]
+            self._noisy[n_samples] = [(each, each[:, :-1]) for each in buffers]
         return self._noisy[n_samples]
 
     def _make_penalty(self, alpha: float) -> Tensor:

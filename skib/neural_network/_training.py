@@ -12,10 +12,6 @@ from skib.neural_network._stack import Batch, NetworkStack
 
 __all__ = ["NOISE_KINDS", "NoiseSource", "Trainer"]
 
-# Floats of noise and inputs made ahead for each network: a few batches of a tiny
-# network at a time, so that the calls are few, and one batch of a wide one.
-AHEAD = 2**16
-
 
 def _additive(normal: Tensor, std: Tensor) -> Tensor:
     return normal.mul_(std)
@@ -28,10 +24,10 @@ def _gaussian_dropout(normal: Tensor, std: Tensor) -> Tensor:
 def _dropout(uniform: Tensor, std: Tensor) -> Tensor:
     """Factors 0 and 1 / keep of mean 1; their variance is (1 - keep) / keep."""
     keep = 1 / (1 + std**2)
-    return (uniform < keep).to(uniform.dtype).div_(keep)
+    return uniform.lt_(keep).div_(keep)
 
 
-# What is drawn, and how it becomes noise.
+# What is drawn, and how it becomes noise, in place.
 NOISE_KINDS = {
     "additive": (Tensor.normal_, _additive),
     "gaussian_dropout": (Tensor.normal_, _gaussian_dropout),
@@ -69,24 +65,36 @@ class NoiseSource:
         self._draw_, self._shape_ = NOISE_KINDS[kind]
         self._layer_sizes = list(layer_sizes)
         self._is_silent = not any(noise_std)
-        self._like = torch.empty(0, dtype=dtype, device=device)
         per_unit = np.repeat(np.asarray(noise_std, dtype=float), layer_sizes)
-        self._std = self._like.new_tensor(per_unit)[:, None]
+        self._std = torch.tensor(per_unit, dtype=dtype, device=device)[:, None]
         self._generators = [
             torch.Generator(device=device).manual_seed(seed) for seed in seeds
         ]
+        self._buffers: dict[int, tuple] = {}
 
-    def draw(self, n_batches: int, n_samples: int) -> list[Sequence[Tensor] | None]:
-        """Return per batch one tensor (n_networks, n_units, n_samples) per layer."""
+    def draw(self, n_samples: int) -> Sequence[Tensor] | None:
+        """Return one tensor (n_networks, n_units, n_samples) per layer, or None.
+
+        The next draw for as many samples writes to the same memory.
+        """
         if self._is_silent:
-            return [None] * n_batches
-        n_units = sum(self._layer_sizes)
-        shape = (len(self._generators), n_batches, n_units, n_samples)
-        noise = self._like.new_empty(shape)
-        for network, generator in enumerate(self._generators):
-            self._draw_(noise[network], generator=generator)
-        noise = self._shape_(noise, self._std)
-        return [batch.split(self._layer_sizes, dim=1) for batch in noise.unbind(1)]
+            return None
+        noise, networks, layers = self._buffer(n_samples)
+        for own, generator in zip(networks, self._generators, strict=True):
+            self._draw_(own, generator=generator)
+        self._shape_(noise, self._std)
+        return layers
+
+    def _buffer(
+        self, n_samples: int
+    ) -> tuple[Tensor, Sequence[Tensor], Sequence[Tensor]]:
+        """Memory for this batch size, whole, by network and by layer."""
+        if n_samples not in self._buffers:
+            shape = len(self._generators), sum(self._layer_sizes), n_samples
+            noise = self._std.new_empty(shape)
+            layers = noise.split(self._layer_sizes, dim=1)
+            self._buffers[n_samples] = noise, noise.unbind(), layers
+        return self._buffers[n_samples]
 
 
 class Trainer:
@@ -130,9 +138,13 @@ class Trainer:
     ) -> None:
         self.stack = stack
         self.optimizer = optimizer
-        self.inputs = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], dim=1)
-        self.targets = targets
-        self.weights = weights
+        # All that belongs to a sample side by side: one call gathers a batch.
+        columns = [inputs, inputs.new_ones(len(inputs), 1), targets]
+        self.widths = [inputs.shape[1] + 1, targets.shape[1]]
+        if weights is not None:
+            columns.append(weights[:, None])
+            self.widths.append(1)
+        self.samples = torch.cat(columns, dim=1)
         self.rows = rows
         self.batch_size = batch_size
         self.shuffles = shuffles
@@ -163,24 +175,16 @@ class Trainer:
                 random.permutation(own)
                 for random, own in zip(self.shuffles, rows, strict=True)
             ]
-        return torch.from_numpy(np.stack(rows)).to(self.inputs.device)
+        return torch.from_numpy(np.stack(rows)).to(self.samples.device)
 
     def _batches(self, order: Tensor) -> Iterator[Batch]:
-        n_units = sum(self.stack.layer_sizes)
-        block = self.batch_size * max(1, AHEAD // (self.batch_size * n_units))
-        for rows in order.split(block, dim=1):
-            several = self._gather(rows)
-            starts = range(0, several.n_samples, self.batch_size)
-            noise = self.noise.draw(
-                len(starts), min(self.batch_size, several.n_samples)
-            )
-            for start, own_noise in zip(starts, noise, strict=True):
-                yield several.part(start, start + self.batch_size, own_noise)
+        for rows in order.split(self.batch_size, dim=1):
+            yield self._gather(rows, self.noise.draw(rows.shape[1]))
 
-    def _gather(self, rows: Tensor) -> Batch:
-        """Return the samples of these rows, without noise."""
-        return Batch(
-            self.inputs[rows].mT.contiguous(),
-            self.targets[rows].mT.contiguous(),
-            None if self.weights is None else self.weights[rows][:, None],
-        )
+    def _gather(self, rows: Tensor, noise: Sequence[Tensor] | None = None) -> Batch:
+        """Return the samples of these rows, of shape (n_networks, n_samples)."""
+        samples = self.samples.index_select(0, rows.flatten())
+        parts = samples.view(*rows.shape, -1).split_with_sizes(self.widths, dim=-1)
+        inputs, targets, *weights = [part.mT for part in parts]
+        own_weights = weights[0] if weights else None
+        return Batch(inputs, targets.contiguous(), own_weights, noise)

@@ -7,11 +7,8 @@ import pytest
 import torch
 
 from skib._numerics import kernel_sums as module
-from skib._numerics.kernel_sums import (
-    block_bounds,
-    kernel_sums,
-    mixture_log_density,
-)
+from skib._numerics.clouds import Levels
+from skib._numerics.kernel_sums import kernel_sums, mixture_log_density
 
 ENGINES = ["torch", "numba"]
 
@@ -31,7 +28,7 @@ def test_sums_agree_with_dense_float64(
     for noise_std in [1e-3, 0.1, 10.0]:
         case = draw_case(rng, data, n_features=n_features, noise_std=noise_std)
         sums = kernel_sums(*case, noise_std, n_blocks=4, engine=engine)
-        own, others = dense_sums(*case, noise_std, block_bounds(31, 4))
+        own, others = dense_sums(*case, noise_std, edges=[0, 7, 15, 23, 31])
         _, weights, groups, *_ = case
         found = log_own_share(sums.own, sums.others, weights, groups)
         error = found - log_own_share(own, others, weights, groups)
@@ -55,9 +52,37 @@ def test_small_problems_are_summed_in_float64(
         noise_std=noise_std,
     )
     sums = kernel_sums(*case, noise_std, n_blocks=2, engine=engine, tolerance=0)
-    own, others = dense_sums(*case, noise_std, block_bounds(8, 2))
+    own, others = dense_sums(*case, noise_std, edges=[0, 4, 8])
     torch.testing.assert_close(sums.own, own, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(sums.others, others, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("n_groups", [40, 1000])
+def test_levels_hold_the_blocks_that_go_with_the_own_draw(
+    rng, draw_case, dense_sums, engine, n_groups
+):
+    """In float64 and in float32: all blocks, and the others without the own one."""
+    require(engine)
+    levels = torch.stack([torch.ones(3, 3), 1 - torch.eye(3)])
+    case = draw_case(
+        rng, "clustered", n_features=2, noise_std=0.3, n_groups=n_groups, n_draws=7
+    )
+    *_, groups, draws, _ = case
+    sums = kernel_sums(*case, 0.3, n_blocks=3, levels=levels, engine=engine)
+    edges = [0, 2, 4, 7]
+    by_block = dense_sums(*case, 0.3, edges=edges, by_group=True)
+    block = torch.bucketize(draws, torch.tensor(edges[1:]), right=True)
+    by_level = torch.einsum("kqb,qbg->qkg", levels[:, block].double(), by_block)
+    rows = torch.arange(len(groups))
+    own = by_level[rows, :, groups]
+    by_level[rows, :, groups] = 0.0
+    weights = case[1]
+    tolerance = {"rtol": 1e-4, "atol": 1e-7} if n_groups > 40 else {}
+    torch.testing.assert_close(sums.own, own, **tolerance)
+    torch.testing.assert_close(sums.others, by_level @ weights, **tolerance)
+    logs = torch.xlogy(by_level, by_level) @ weights.sum(1)
+    torch.testing.assert_close(sums.others_log, logs, **tolerance)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -246,4 +271,4 @@ def test_density_ignores_groups_without_weight():
 
 
 def test_blocks_cut_the_draws_into_nearly_equal_runs():
-    assert block_bounds(10, 4) == [(0, 2), (2, 5), (5, 7), (7, 10)]
+    assert Levels.among(10, 4, None).edges == [0, 2, 5, 7, 10]

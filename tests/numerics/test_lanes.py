@@ -7,13 +7,26 @@ pytest.importorskip("numba")
 import numba
 
 from skib._numerics import numba_tiles
-from skib._numerics.lanes import FORMATS, N_LANES, add_exp2, load, store
+from skib._numerics.lanes import (
+    FORMATS,
+    N_LANES,
+    add_exp2,
+    load,
+    store,
+    times_own_log,
+)
 
 
 @numba.njit
 def sum_of_exp2(coded, totals):
     for row in range(len(coded)):
         store(totals, row, add_exp2(load(totals, row), load(coded, row)))
+
+
+@numba.njit
+def apply_times_own_log(values):
+    for row in range(len(values)):
+        store(values, row, times_own_log(load(values, row)))
 
 
 def exp2(exponents, dtype, start=0.0):
@@ -56,6 +69,18 @@ def test_exp2_has_a_floor(dtype):
 
 def test_exp2_is_added_to_a_total():
     np.testing.assert_allclose(exp2(np.zeros(N_LANES), "float32", start=2.0), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float32", 3e-7), ("float64", 1e-15)]
+)
+def test_logarithm_is_right_to_rounding(dtype, tolerance):
+    x = np.append(np.logspace(-30, 30, 400 * N_LANES - 1), 0.0).astype(dtype)
+    found = x.reshape(-1, N_LANES).copy()
+    apply_times_own_log(found)
+    log = np.log(np.where(x > 0, x, 1), dtype=float)
+    error = np.abs(found.ravel().astype(float) - x * log)
+    assert np.all(error <= tolerance * x * (1 + np.abs(log)))
 
 
 def test_no_compiled_code_may_reorder():

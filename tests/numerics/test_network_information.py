@@ -13,8 +13,15 @@ DENSITY = OwnDensity(torch.tensor([-1.0, 0.2]), torch.tensor([-0.8, 0.4]))
 
 
 def terms(others, n_draws=8):
+    """Terms where kernels know as much about the own input as about any."""
     others = torch.as_tensor(others).double()
-    sums = KernelSums(torch.ones(2, others.shape[1]).double(), others, 0.0, 1.0)
+    own = torch.ones(2, others.shape[1]).double()
+    if others.shape[1] > 1:
+        own, others = (torch.cat([x, x.sum(1, keepdim=True)], 1) for x in (own, others))
+    weight, of_others = JOINT.sum(1, keepdim=True), others.sum(2)
+    about_own = -(weight + of_others / own).log()
+    others_log = of_others * (about_own + (weight * own + of_others).log())
+    sums = KernelSums(own, others, others_log, error_bound=0.0, kept_fraction=1.0)
     density = OwnDensity(DENSITY.low.double(), DENSITY.high.double())
     return information_terms(density, JOINT, PRIOR, sums, n_draws)
 
