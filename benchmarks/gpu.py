@@ -15,7 +15,7 @@ import torch
 from benchmarks.activations import random_clouds
 from benchmarks.contenders import SLOW, Case
 from benchmarks.tables import markdown_table
-from skib._numerics.clouds import Clouds, Queries
+from skib._numerics.clouds import Clouds, Levels, Queries
 from skib._numerics.torch_tiles import TorchTiles
 
 CASES = [
@@ -53,7 +53,9 @@ def engine_sums(case, tiles_of):
     queries = Queries.around_own_centers(
         clouds, case.centers, case.groups, case.draws, case.noise, tile=tile
     )
-    tiles = tiles_of(clouds, [(0, case.centers.shape[1])], n_threads=1)
+    # All draws together, with what the estimators ask for.
+    levels = Levels.among(case.centers.shape[1], 1, torch.ones(1, 1, 1))
+    tiles = tiles_of(clouds, levels, n_threads=1)
     n_tiles = -(-case.n_queries // tile)
     kept = torch.ones(n_tiles, clouds.n_leaves, dtype=torch.bool, device="cuda")
     return lambda: tiles.sums(queries, kept)

@@ -1,10 +1,14 @@
 """Kernel sums on a GPU, by one Triton kernel compiled per number of features.
 
-A thread owns a few queries and walks through the centres of the kept leaves, a chunk at
-a time; nothing is shared between threads, and the matrix units, whose products are too
-coarse here, are left alone. A number that float32 cannot hold exactly, a coordinate of
-a query or of a leaf's middle, comes as a sum of two: their difference is right to the
-last digit of float32, wherever it lies.
+A thread owns a few queries and walks through the kept leaves, their groups, the blocks
+of a group's draws and the centres of a block, a chunk at a time; nothing is shared
+between threads, and the matrix units, whose products are too coarse here, are left
+alone. Groups of a single draw fill a chunk together: each kernel is a group's sum, and
+its exponent the logarithm that goes with it.
+
+A number that float32 cannot hold exactly, a coordinate of a query or of a leaf's
+middle, comes as a sum of two: their difference is right to the last digit of float32,
+wherever it lies.
 
 Exponentials are the processor's own: off by 2 units of the last digit (2e-7 of a
 kernel), and 0 where a kernel is below 1e-38 of the own one.
@@ -12,8 +16,8 @@ kernel), and 0 where a kernel is below 1e-38 of the own one.
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
 
 import torch
 import triton
@@ -21,35 +25,35 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn.functional import pad
 
-from skib._numerics.clouds import Clouds, Queries
+from skib._numerics.clouds import EXPANDED_UP_TO_RADIUS, Clouds, Levels, Queries
 
 # Four queries for each thread of one warp: a coordinate of a centre is loaded once for
 # four pairs, and the box of a tile stays small.
-QUERIES_PER_TILE = 128
+QUERIES = tl.constexpr(128)
 WARPS = 1
 
 # Their exponents wait in registers side by side.
 CENTERS_PER_CHUNK = {torch.float32: 8, torch.float64: 4}
 
-# Up to so many features the coordinates of a thread's queries stay in registers. More
-# are taken in slabs, the last one filled up with zeros.
-FEATURES_IN_REGISTERS = 32
-FEATURES_PER_SLAB = 16
+# Up to so many features the loop over them is unrolled, and the coordinates of a
+# thread's queries stay in registers.
+UNROLLED_UP_TO_FEATURES = 32
 
-# The expanded square takes one operation per feature, the difference form two, but it
-# loses radius^2 of the last digit: within these radii of the leaves (in noise widths)
-# an exponent is right to 5e-4 in float32, 1e-9 in float64.
-EXPANDED_UP_TO_RADIUS = {torch.float32: 30.0, torch.float64: 1000.0}
+# So many totals by level and column do, too. More columns are shared out to programs,
+# which pass over groups that have no weight in their share.
+TOTALS_PER_QUERY = 8
 
-# Single-precision sums are moved to float64 after so many runs.
-RUNS_PER_FLUSH = tl.constexpr(32)
-
-# Enough to fill a large GPU several times over, unless that leaves too little for each.
-PROGRAMS = 4096
-LEAVES_PER_PROGRAM = 4
+# Few enough to be summed in single precision.
+LEAVES_PER_PROGRAM = tl.constexpr(32)
 
 # Values of the own clouds gathered at a time.
 VALUES_PER_CHUNK = 1 << 24
+
+# Where the exponents of places in a chunk begin that no centre takes.
+FILLER = -1e30
+
+# Smaller sums are raised to this one for their logarithm: s ln s is 0 at 0.
+SMALLEST = tl.constexpr(2e-38)
 
 LOG2_E = math.log2(math.e)
 
@@ -61,28 +65,32 @@ class TritonTiles:
     ----------
     clouds : Clouds
         The centres, on a GPU (or on the CPU, if Triton interprets its kernels).
-    bounds : list of (start, stop)
-        Blocks of draws.
+    levels : Levels
+        Which draws to sum together.
     n_threads : int
         Of the CPU: not used.
     """
 
-    queries_per_tile = QUERIES_PER_TILE
+    queries_per_tile = QUERIES.value
 
-    def __init__(
-        self, clouds: Clouds, bounds: list[tuple[int, int]], n_threads: int
-    ) -> None:
+    def __init__(self, clouds: Clouds, levels: Levels, n_threads: int) -> None:
         _require_gpu(clouds.offsets.device)
-        self.clouds, self.bounds = clouds, bounds
+        self.clouds, self.levels = clouds, levels
         self.dtype = clouds.offsets.dtype
-        radius = float((clouds.high - clouds.low).norm(dim=1).max()) / 2
-        self.expanded = radius <= EXPANDED_UP_TO_RADIUS[self.dtype]
-        # In these units a kernel is 2^(-distance^2), or 2^(-distance^2 / 2).
+        # The expanded square takes one operation per feature, the difference form two.
+        self.expanded = float(clouds.radii.max()) <= EXPANDED_UP_TO_RADIUS[self.dtype]
+        # In these units a kernel is 2^(-distance^2 / 2), or 2^(-distance^2).
         self.scale = math.sqrt(LOG2_E if self.expanded else 0.5 * LOG2_E)
-        self.runs = Runs.of(clouds, bounds, self.scale)
-        self.middles = _two_floats(_in_slabs(self.scale * clouds.middles), self.dtype)
+        # Groups of one draw fill a chunk together.
+        one_draw = clouds.offsets.shape[1] == 1 and levels.is_single
+        self.together = CENTERS_PER_CHUNK[self.dtype] if one_draw else 1
+        self.middles = _two_floats(self.scale * clouds.middles, self.dtype)
+        members = levels.members.to(clouds.offsets)
+        self.members = _filled_up(members, triton.next_power_of_2(len(members)))
+        self.centers = self._chunks()
+        self.weights = self._shares()
 
-    def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor]:
+    def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Sum the kernels of the kept leaves at each query.
 
         Parameters
@@ -94,151 +102,125 @@ class TritonTiles:
 
         Returns
         -------
-        own : Tensor of shape (n_queries, n_blocks), float64
-        others : Tensor of shape (n_queries, n_blocks, n_columns), float64
+        own : Tensor of shape (n_queries, n_levels), float64
+        others : Tensor of shape (n_queries, n_levels, n_columns), float64
+        others_log : Tensor of shape (n_queries, n_levels), float64
+            Zero where the levels do not ask for it.
         """
-        n_queries = len(queries.points)
-        own = queries.points.new_empty(n_queries, len(self.bounds))
         n_rows = max(1, VALUES_PER_CHUNK // self.clouds.offsets[0].numel())
-        for start in range(0, n_queries, n_rows):
-            part = queries.part(start, start + n_rows)
-            own[start : start + n_rows] = _own_sums(self.clouds, part, self.bounds)
-        return own, self._others(queries, kept)
+        own = torch.cat([self._own_sums(part) for part in queries.parts(n_rows)])
+        others, others_log = self._partial_sums(queries, kept)
+        rows, levels = slice(len(own)), slice(own.shape[1])
+        columns = slice(self.clouds.weights.shape[1])
+        others = others.sum(1, dtype=torch.float64).transpose(1, 2).flatten(2)
+        others_log = others_log.sum((1, 2), dtype=torch.float64) / LOG2_E
+        return own, others[rows, levels, columns], others_log[rows, levels]
 
-    def _others(self, queries: Queries, kept: Tensor) -> Tensor:
-        runs, n_tiles = self.runs, len(kept)
-        n_blocks, n_columns = len(self.bounds), self.clouds.weights.shape[1]
-        n_lists = n_blocks * n_columns
-        n_splits = min(
-            -(-PROGRAMS // (n_tiles * n_lists)),
-            -(-self.clouds.n_leaves // LEAVES_PER_PROGRAM),
-        )
-        points, height, own = self._by_tile(queries, n_tiles)
-        sums = queries.points.new_empty(len(own), n_blocks, n_columns, n_splits)
+    def _own_sums(self, queries: Queries) -> Tensor:
+        """Sum the kernels of each query's own group, in float64."""
+        middles = self.clouds.middles[queries.own // self.clouds.groups_per_leaf]
+        step = self.clouds.offsets[queries.own] - (queries.points - middles)[:, None]
+        kernels = (queries.reference[:, None] - 0.5 * (step**2).sum(2)).exp()
+        bounds = itertools.pairwise(self.levels.edges)
+        by_block = torch.stack([kernels[:, a:b].sum(1) for a, b in bounds])
+        return (self.levels.blocks_of(queries.draws) * by_block).sum(1).T
+
+    def _partial_sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum over the other groups: by query, program, share of the columns, level.
+
+        Levels and columns are filled up to powers of two, queries to whole tiles.
+        """
+        n_tiles, n_kept = len(kept), kept.sum(1)
+        n_programs = max(1, -(-int(n_kept.max()) // LEAVES_PER_PROGRAM.value))
+        n_shares, n_columns = self.weights.shape[1:3]
+        n_features, n_centers = self.middles.shape[1], self.centers.shape[-1]
+        shape = (n_tiles * QUERIES.value, n_programs, n_shares, len(self.members))
+        others = self.centers.new_empty(*shape, n_columns)
+        others_log = self.centers.new_empty(shape)
         # Triton starts its kernels on the current device.
-        with torch.cuda.device_of(sums):
-            _sum_runs[(n_tiles, n_lists, n_splits)](
-                points,
-                height,
-                own,
+        with torch.cuda.device_of(others):
+            _sum_leaves[(n_tiles, n_programs, n_shares)](
+                *self._by_tile(queries, n_tiles),
+                torch.nonzero(kept)[:, 1].contiguous(),
+                pad(n_kept.cumsum(0), (1, 0)),
                 self.middles,
-                runs.centers,
-                runs.squares,
-                runs.weights,
-                runs.groups,
-                runs.edges,
-                runs.leaves,
-                *runs.kept(kept, n_columns),
-                sums,
-                len(runs.leaves),
-                n_columns,
+                self.centers,
+                self.weights,
+                self.members,
+                others,
+                others_log,
+                self.clouds.groups_per_leaf // self.together,
+                *self.centers.shape[:3],
                 EXPANDED=self.expanded,
-                FEATURES=points.shape[1],
-                SLAB=_slab(points.shape[1]),
-                CENTERS=runs.centers.shape[2],
-                QUERIES=QUERIES_PER_TILE,
+                WITH_LOGS=self.levels.with_logs,
+                FEATURES=n_features,
+                UNROLLED=n_features if n_features <= UNROLLED_UP_TO_FEATURES else 1,
+                LEVELS=len(self.members),
+                COLUMNS=n_columns,
+                CENTERS=n_centers,
+                TOGETHER=self.together,
                 num_warps=WARPS,
                 enable_fp_fusion=True,
             )
-        return sums[: len(queries.points)].sum(3)
+        return others, others_log
 
-    def _by_tile(self, queries: Queries, n_tiles: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return points, features first in every tile, heights, own group and leaf."""
-        # A short tile repeats its last query.
-        rows = torch.arange(n_tiles * QUERIES_PER_TILE, device=queries.own.device)
-        rows.clamp_max_(len(queries.points) - 1)
-        points = _in_slabs(self.scale * queries.points[rows])
-        points = points.view(n_tiles, QUERIES_PER_TILE, -1).mT
-        height = LOG2_E * queries.reference[rows]
-        own = queries.own[rows]
-        leaf = own // self.clouds.groups_per_leaf
-        return (
-            _two_floats(points, self.dtype),
-            _two_floats(height, self.dtype),
-            torch.stack([own, leaf], dim=1).int(),
-        )
+    def _by_tile(self, queries: Queries, n_tiles: int) -> tuple[Tensor, Tensor]:
+        """Return the queries, numbers of a tile side by side, and their own blocks.
 
-
-@dataclass(frozen=True)
-class Runs:
-    """Centres listed once for every column in which they have weight.
-
-    A *run* is what a list holds of one leaf. In each block of draws it is cut into
-    chunks, the last one filled up with centres of weight 0.
-
-    Attributes
-    ----------
-    centers : Tensor of shape (n_chunks, n_features, n_centers)
-        Relative to the middle of their leaf, in units of ``noise_std / scale``.
-    squares : Tensor of shape (n_chunks, n_centers)
-        Minus half the squared length of each centre.
-    weights : Tensor of shape (n_chunks, n_centers)
-        Weight of each centre in the list's column.
-    groups : Tensor of shape (n_chunks, n_centers), int32
-        Group of each centre.
-    edges : Tensor of shape (n_blocks, n_runs + 1), int64
-        First chunk of each run, and the end of the last.
-    leaves, columns : Tensors of shape (n_runs,), int64
-        Leaf and column of each run, ordered by column, then leaf.
-    """
-
-    centers: Tensor
-    squares: Tensor
-    weights: Tensor
-    groups: Tensor
-    edges: Tensor
-    leaves: Tensor
-    columns: Tensor
-
-    @classmethod
-    def of(cls, clouds: Clouds, bounds: list[tuple[int, int]], scale: float) -> Runs:
-        """List the centres of some clouds; memory is one more copy of them."""
-        columns, groups = torch.nonzero(clouds.weights.T > 0, as_tuple=True)
-        runs, sizes = torch.unique_consecutive(
-            columns * clouds.n_leaves + groups // clouds.groups_per_leaf,
-            return_counts=True,
-        )
-        blocks = [_chunks(clouds, columns, groups, sizes, *block) for block in bounds]
-        n_chunks, centers, weights, in_group = zip(*blocks, strict=True)
-        n_per_run = torch.stack(n_chunks)
-        ends = n_per_run.view(-1).cumsum(0).view_as(n_per_run)
-        scaled = _in_slabs(scale * torch.cat(centers))
-        return cls(
-            centers=scaled.mT.contiguous(),
-            squares=-0.5 * (scaled**2).sum(2),
-            weights=torch.cat(weights),
-            groups=torch.cat(in_group),
-            edges=torch.cat([ends - n_per_run, ends[:, -1:]], dim=1),
-            leaves=runs % clouds.n_leaves,
-            columns=runs // clouds.n_leaves,
-        )
-
-    def kept(self, leaves: Tensor, n_columns: int) -> tuple[Tensor, Tensor]:
-        """List the runs to sum over.
-
-        Parameters
-        ----------
-        leaves : Tensor of shape (n_tiles, n_leaves), bool
-            Leaves to sum over, tile by tile.
-        n_columns : int
-            Number of columns.
-
-        Returns
-        -------
-        order : Tensor of shape (n_kept,), int64
-            Runs, ordered by tile, then column.
-        starts : Tensor of shape (n_tiles * n_columns + 1,), int64
-            Where each tile's runs of a column start in `order`, and the end.
+        The numbers are the coordinates and the reference, as sums of two.
         """
-        tile, order = torch.nonzero(leaves[:, self.leaves], as_tuple=True)
-        n_kept = torch.bincount(
-            tile * n_columns + self.columns[order], minlength=len(leaves) * n_columns
+        numbers = torch.cat(
+            [self.scale * queries.points, LOG2_E * queries.reference[:, None]], dim=1
         )
-        return order, pad(n_kept.cumsum(0), (1, 0))
+        own = torch.stack([queries.own, self.levels.block_of(queries.draws)], dim=1)
+        # A short tile repeats its last query.
+        rows = torch.arange(n_tiles * QUERIES.value, device=own.device)
+        rows.clamp_max_(len(own) - 1)
+        by_tile = numbers[rows].unflatten(0, (n_tiles, -1)).mT
+        return _two_floats(by_tile, self.dtype), own[rows].int()
+
+    def _chunks(self) -> Tensor:
+        """Cut the centres of each block into chunks.
+
+        The result has shape (n_items, n_blocks, n_chunks, n_features + 1, n_centers):
+        an item is a group, or a chunk of groups together, and what comes after the
+        features is where exponents begin.
+        """
+        offsets, together = self.clouds.offsets, self.together
+        # A short chunk repeats its last group.
+        rows = torch.arange(-(-len(offsets) // together) * together)
+        rows = rows.clamp_max(len(offsets) - 1).to(offsets.device)
+        items = (self.scale * offsets[rows]).unflatten(0, (-1, together)).flatten(1, 2)
+        edges = [together * edge for edge in self.levels.edges]
+        longest = max(b - a for a, b in itertools.pairwise(edges))
+        width = min(CENTERS_PER_CHUNK[self.dtype], triton.next_power_of_2(longest))
+        length = width * -(-longest // width)
+        shape = (len(items), len(edges) - 1, length, items.shape[2] + 1)
+        chunks = items.new_zeros(shape)
+        chunks[..., -1] = FILLER
+        for block, (start, stop) in enumerate(itertools.pairwise(edges)):
+            centers = items[:, start:stop]
+            begin = -0.5 * (centers**2).sum(2) if self.expanded else 0.0
+            chunks[:, block, : stop - start, :-1] = centers
+            chunks[:, block, : stop - start, -1] = begin
+        return chunks.unflatten(2, (-1, width)).mT.contiguous()
+
+    def _shares(self) -> Tensor:
+        """Share the columns of the weights out to programs.
+
+        The result has shape (n_items, n_shares, n_columns, n_groups): by item, and by
+        group in an item.
+        """
+        weights = _filled_up(self.clouds.weights.to(self.dtype), self.together)
+        at_most = max(1, TOTALS_PER_QUERY // len(self.members))
+        width = min(at_most, triton.next_power_of_2(weights.shape[1]))
+        shares = _filled_up(weights.T, width).unflatten(0, (-1, width))
+        by_item = shares.unflatten(2, (-1, self.together))
+        return by_item.permute(2, 0, 1, 3).contiguous()
 
 
 def _require_gpu(device: torch.device) -> None:
-    interpreted = not isinstance(_sum_runs, triton.JITFunction)
+    interpreted = not isinstance(_sum_leaves, triton.JITFunction)
     if device.type != "cuda" and not interpreted:
         raise ValueError(
             "engine='triton' computes on a CUDA device. Got centers on "
@@ -246,56 +228,9 @@ def _require_gpu(device: torch.device) -> None:
         )
 
 
-def _chunks(
-    clouds: Clouds,
-    columns: Tensor,
-    groups: Tensor,
-    sizes: Tensor,
-    start: int,
-    stop: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Cut the lists of one block of draws into chunks.
-
-    The lists hold `groups`, with their weights in `columns`; the groups of a run are as
-    many as `sizes` says. Returns the number of chunks of each run, and the centres of
-    each chunk, their weights and groups.
-    """
-    n_draws = stop - start
-    width = CENTERS_PER_CHUNK[clouds.offsets.dtype]
-    n_per_run, run, place, is_filler = _cut(sizes * n_draws, width)
-    # Of an empty block nothing is taken, but nothing divides by zero.
-    nth, draw = place // max(1, n_draws), place % max(1, n_draws)
-    member = (sizes.cumsum(0) - sizes)[run] + nth
-    group = groups[member]
-    weights = clouds.weights[group, columns[member]].masked_fill(is_filler, 0.0)
-    centers = clouds.offsets[group, start + draw]
-    return n_per_run, centers, weights.to(centers.dtype), group.int()
-
-
-def _cut(lengths: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Cut runs of these lengths into chunks.
-
-    Returns the number of chunks of each run and, chunk by chunk, its run, the place in
-    it of each slot, and which slots repeat the last place for want of more.
-    """
-    n_per_run = -(-lengths // width)
-    run = torch.arange(len(lengths), device=lengths.device)
-    run = run.repeat_interleave(n_per_run)[:, None]
-    chunk = torch.arange(len(run), device=lengths.device)[:, None]
-    nth = chunk - (n_per_run.cumsum(0) - n_per_run)[run]
-    place = nth * width + torch.arange(width, device=lengths.device)
-    last = lengths[run] - 1
-    return n_per_run, run, place.minimum(last), place > last
-
-
-def _in_slabs(places: Tensor) -> Tensor:
-    """Fill up the features to whole slabs."""
-    n_features = places.shape[-1]
-    return pad(places, (0, -n_features % _slab(n_features)))
-
-
-def _slab(n_features: int) -> int:
-    return n_features if n_features <= FEATURES_IN_REGISTERS else FEATURES_PER_SLAB
+def _filled_up(rows: Tensor, size: int) -> Tensor:
+    """Fill up the last run of so many rows with zeros."""
+    return torch.cat([rows, rows.new_zeros(-len(rows) % size, *rows.shape[1:])])
 
 
 def _two_floats(numbers: Tensor, dtype: torch.dtype) -> Tensor:
@@ -304,128 +239,152 @@ def _two_floats(numbers: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.stack([high, (numbers - high).to(dtype)], dim=-1)
 
 
-def _own_sums(
-    clouds: Clouds, queries: Queries, bounds: list[tuple[int, int]]
-) -> Tensor:
-    """Sum the kernels of each query's own group, in float64, block by block."""
-    middles = clouds.middles[queries.own // clouds.groups_per_leaf]
-    step = clouds.offsets[queries.own] - (queries.points - middles)[:, None]
-    kernels = (queries.reference[:, None] - 0.5 * (step**2).sum(2)).exp()
-    return torch.stack([kernels[:, a:b].sum(1) for a, b in bounds], dim=1)
-
-
 @triton.jit
-def _sum_runs(  # type: ignore[no-untyped-def]
-    points,
-    height,
+def _sum_leaves(  # type: ignore[no-untyped-def]
+    queries,
     own,
-    middles,
-    centers,
-    squares,
-    weights,
-    groups,
-    edges,
-    leaves,
     order,
     starts,
-    sums,
-    n_runs,
-    n_columns,
+    middles,
+    centers,
+    weights,
+    members,
+    others,
+    others_log,
+    items_per_leaf,
+    n_items,
+    n_blocks,
+    n_chunks,
     EXPANDED: tl.constexpr,
+    WITH_LOGS: tl.constexpr,
     FEATURES: tl.constexpr,
-    SLAB: tl.constexpr,
+    UNROLLED: tl.constexpr,
+    LEVELS: tl.constexpr,
+    COLUMNS: tl.constexpr,
     CENTERS: tl.constexpr,
-    QUERIES: tl.constexpr,
+    TOGETHER: tl.constexpr,
 ):
-    """Sum a share of a tile's runs, those of one block and one column.
+    """Sum some of the leaves that a tile keeps, in a share of the columns.
 
     Queries are loaded and stored with gaps between them: of numbers without gaps Triton
     would give each thread neighbours, and move them between threads for every leaf.
     """
     tile = tl.program_id(0).to(tl.int64)
-    block, column = tl.program_id(1) // n_columns, tl.program_id(1) % n_columns
-    split, n_splits = tl.program_id(2), tl.num_programs(2)
-    begin = tl.load(starts + tile * n_columns + column)
-    n_kept = tl.load(starts + tile * n_columns + column + 1) - begin
-    first = begin + n_kept * split // n_splits
-    last = begin + n_kept * (split + 1) // n_splits
+    program, n_programs = tl.program_id(1), tl.num_programs(1)
+    share, n_shares = tl.program_id(2), tl.num_programs(2)
+    first = tl.load(starts + tile) + program * LEAVES_PER_PROGRAM
+    last = tl.minimum(first + LEAVES_PER_PROGRAM, tl.load(starts + tile + 1))
 
+    level, column = tl.arange(0, LEVELS), tl.arange(0, COLUMNS)
     query = tile * QUERIES + tl.arange(0, QUERIES)
-    slot = tl.arange(0, CENTERS)
-    here = points + 2 * (tile * FEATURES * QUERIES + tl.arange(0, QUERIES))
-    reference = tl.load(height + 2 * query) + tl.load(height + 2 * query + 1)
-    own_group = tl.load(own + 2 * query)
-    own_leaf = tl.load(own + 2 * query + 1)
-    run_edges = edges + block * (n_runs + 1)
-    total = tl.zeros([QUERIES], tl.float64)
-    for batch in range(first, last, RUNS_PER_FLUSH):
-        part = tl.zeros([CENTERS, QUERIES], reference.dtype)
-        for place in range(batch, tl.minimum(batch + RUNS_PER_FLUSH, last)):
-            run = tl.load(order + place)
-            leaf = tl.load(leaves + run)
-            middle = middles + 2 * leaf * FEATURES
-            holds_own = tl.max((own_leaf == leaf).to(tl.int32), axis=0) > 0
-            for chunk in range(tl.load(run_edges + run), tl.load(run_edges + run + 1)):
-                slots = chunk * CENTERS + slot
-                exponent = _exponents(
-                    here,
-                    reference,
-                    middle,
-                    centers + chunk * (FEATURES * CENTERS) + slot,
-                    squares + slots,
-                    EXPANDED,
-                    FEATURES,
-                    SLAB,
-                    CENTERS,
-                    QUERIES,
+    here = queries + 2 * (tile * FEATURES * QUERIES + query)
+    reference = here + 2 * FEATURES * QUERIES
+    height = tl.load(reference) + tl.load(reference + 1)
+    own_group, own_block = tl.load(own + 2 * query), tl.load(own + 2 * query + 1)
+    member = members + (level[:, None] * n_blocks + own_block[None, :]) * n_blocks
+    total = tl.zeros([LEVELS, COLUMNS, QUERIES], height.dtype)
+    log_total = tl.zeros([LEVELS, QUERIES], height.dtype)
+    for place in range(first, last):
+        leaf = tl.load(order + place)
+        middle = middles + 2 * leaf * FEATURES
+        begin = leaf * items_per_leaf
+        for item in range(begin, tl.minimum(begin + items_per_leaf, n_items)):
+            weight = weights + (item * n_shares + share) * (COLUMNS * TOGETHER)
+            chunk = centers + item * n_blocks * n_chunks * ((FEATURES + 1) * CENTERS)
+            if TOGETHER > 1:
+                log_s = _exponents(
+                    here, height, middle, chunk, EXPANDED, FEATURES, UNROLLED, CENTERS
                 )
-                kernels = tl.exp2(exponent)
-                if holds_own:
-                    is_own = tl.load(groups + slots)[:, None] == own_group[None, :]
-                    kernels = tl.where(is_own, 0.0, kernels)
-                part += kernels * tl.load(weights + slots)[:, None]
-        total += tl.sum(part, axis=0).to(tl.float64)
-    place = (query * tl.num_programs(1) + tl.program_id(1)) * n_splits + split
-    tl.store(sums + place, total)
+                s = tl.exp2(log_s)
+            else:
+                s = tl.zeros([LEVELS, QUERIES], height.dtype)
+                has_weight = tl.sum(tl.load(weight + column)) > 0
+                for block in range(tl.where(has_weight, n_blocks, 0)):
+                    in_block = tl.zeros([QUERIES], height.dtype)
+                    for _ in range(n_chunks):
+                        exponent = _exponents(
+                            here,
+                            height,
+                            middle,
+                            chunk,
+                            EXPANDED,
+                            FEATURES,
+                            UNROLLED,
+                            CENTERS,
+                        )
+                        in_block += tl.sum(tl.exp2(exponent), axis=0)
+                        chunk += (FEATURES + 1) * CENTERS
+                    s += tl.load(member + block) * in_block[None, :]
+                log_s = tl.log2(tl.maximum(s, SMALLEST))
+            group = (item * TOGETHER + tl.arange(0, TOGETHER)).to(tl.int32)
+            s = tl.where(group[:, None] == own_group[None, :], 0.0, s)
+            total, log_total = _add_weighted(
+                total, log_total, s, log_s, weight, COLUMNS, TOGETHER, WITH_LOGS
+            )
+    place = ((query * n_programs + program) * n_shares + share)[None, :] * LEVELS
+    place += level[:, None]
+    tl.store(others_log + place, log_total)
+    place = place[:, None, :] * COLUMNS + column[None, :, None]
+    tl.store(others + place, total)
 
 
 @triton.jit
 def _exponents(  # type: ignore[no-untyped-def]
     here,
-    reference,
+    height,
     middle,
-    cloud,
-    squares,
+    chunk,
     EXPANDED: tl.constexpr,
     FEATURES: tl.constexpr,
-    SLAB: tl.constexpr,
+    UNROLLED: tl.constexpr,
     CENTERS: tl.constexpr,
-    QUERIES: tl.constexpr,
 ):
     """Return the exponents of a chunk's kernels at a tile's queries.
 
     What depends on the queries alone, the compiler moves out of the loop over chunks.
     """
-    first_term = tl.load(squares)[:, None] if EXPANDED else reference[None, :]
-    exponent = tl.zeros([CENTERS, QUERIES], reference.dtype) + first_term
-    at_middle = reference
-    for slab in range(0, FEATURES, SLAB):
-        for k in tl.static_range(SLAB):
-            u = _relative(here, middle, slab + k, QUERIES)
-            c = tl.load(cloud + (slab + k) * CENTERS)[:, None]
+    center = chunk + tl.arange(0, CENTERS)
+    begin = tl.load(center + FEATURES * CENTERS)[:, None]
+    exponent = begin + tl.zeros([CENTERS, QUERIES], height.dtype)
+    for slab in range(0, FEATURES, UNROLLED):
+        for nth in tl.static_range(UNROLLED):
+            k = slab + nth
+            t, m = here + 2 * k * QUERIES, middle + 2 * k
+            u = (tl.load(t) - tl.load(m)) + (tl.load(t + 1) - tl.load(m + 1))
+            c = tl.load(center + k * CENTERS)[:, None]
             if EXPANDED:
-                at_middle -= 0.5 * u * u
                 exponent += u[None, :] * c
+                height -= 0.5 * u * u
             else:
                 exponent -= (u[None, :] - c) * (u[None, :] - c)
-    if EXPANDED:
-        exponent += at_middle[None, :]
-    return exponent
+    return exponent + height[None, :]
 
 
 @triton.jit
-def _relative(here, middle, k, QUERIES: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Return feature k of the tile's queries relative to a leaf's middle."""
-    high = tl.load(here + 2 * k * QUERIES) - tl.load(middle + 2 * k)
-    low = tl.load(here + 2 * k * QUERIES + 1) - tl.load(middle + 2 * k + 1)
-    return high + low
+def _add_weighted(  # type: ignore[no-untyped-def]
+    total,
+    log_total,
+    s,
+    log_s,
+    weights,
+    COLUMNS: tl.constexpr,
+    TOGETHER: tl.constexpr,
+    WITH_LOGS: tl.constexpr,
+):
+    """Add weighted sums to the columns' totals, and s ln s with all their weight."""
+    column, slot = tl.arange(0, COLUMNS)[None, :, None], tl.arange(0, TOGETHER)
+    logs = s * log_s
+    for c in tl.static_range(COLUMNS):
+        weight = tl.load(weights + c * TOGETHER + slot)[:, None]
+        terms = _over_groups(weight * s, TOGETHER)
+        total = tl.where(column == c, total + terms[:, None, :], total)
+        if WITH_LOGS:
+            log_total += _over_groups(weight * logs, TOGETHER)
+    return total, log_total
+
+
+@triton.jit
+def _over_groups(terms, TOGETHER: tl.constexpr):  # type: ignore[no-untyped-def]
+    if TOGETHER > 1:
+        terms = tl.sum(terms, axis=0)[None, :]
+    return terms

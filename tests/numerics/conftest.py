@@ -28,9 +28,30 @@ def _dense_sums(
     return torch.stack(own, 1), torch.stack(others, 1)
 
 
+def _dense_level_sums(
+    centers, weights, groups, draws, noise, noise_std, *, edges, levels
+):
+    """Own and others' sums by level, and others' s ln s."""
+    by_block = _dense_sums(
+        centers, weights, groups, draws, noise, noise_std, edges=edges, by_group=True
+    )
+    block = torch.bucketize(draws, torch.tensor(edges[1:]), right=True)
+    by_level = torch.einsum("kqb,qbg->qkg", levels[:, block].double(), by_block)
+    rows = torch.arange(len(groups))
+    own = by_level[rows, :, groups]
+    by_level[rows, :, groups] = 0.0
+    logs = torch.xlogy(by_level, by_level) @ weights.sum(1)
+    return own, by_level @ weights, logs
+
+
 @pytest.fixture
 def dense_sums():
     return _dense_sums
+
+
+@pytest.fixture
+def dense_level_sums():
+    return _dense_level_sums
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def test_small_problems_are_summed_in_float64(
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("n_groups", [40, 1000])
 def test_levels_hold_the_blocks_that_go_with_the_own_draw(
-    rng, draw_case, dense_sums, engine, n_groups
+    rng, draw_case, dense_level_sums, engine, n_groups
 ):
     """In float64 and in float32: all blocks, and the others without the own one."""
     require(engine)
@@ -68,20 +68,11 @@ def test_levels_hold_the_blocks_that_go_with_the_own_draw(
     case = draw_case(
         rng, "clustered", n_features=2, noise_std=0.3, n_groups=n_groups, n_draws=7
     )
-    *_, groups, draws, _ = case
     sums = kernel_sums(*case, 0.3, n_blocks=3, levels=levels, engine=engine)
-    edges = [0, 2, 4, 7]
-    by_block = dense_sums(*case, 0.3, edges=edges, by_group=True)
-    block = torch.bucketize(draws, torch.tensor(edges[1:]), right=True)
-    by_level = torch.einsum("kqb,qbg->qkg", levels[:, block].double(), by_block)
-    rows = torch.arange(len(groups))
-    own = by_level[rows, :, groups]
-    by_level[rows, :, groups] = 0.0
-    weights = case[1]
+    own, others, logs = dense_level_sums(*case, 0.3, edges=[0, 2, 4, 7], levels=levels)
     tolerance = {"rtol": 1e-4, "atol": 1e-7} if n_groups > 40 else {}
     torch.testing.assert_close(sums.own, own, **tolerance)
-    torch.testing.assert_close(sums.others, by_level @ weights, **tolerance)
-    logs = torch.xlogy(by_level, by_level) @ weights.sum(1)
+    torch.testing.assert_close(sums.others, others, **tolerance)
     torch.testing.assert_close(sums.others_log, logs, **tolerance)
 
 
@@ -171,11 +162,13 @@ def test_sums_turn_with_the_order_of_groups_and_queries(rng, draw_case, engine):
 def test_cuda_agrees_with_cpu(rng, draw_case, engine, data, n_features):
     require(engine)
     case = draw_case(rng, data, n_features=n_features, noise_std=0.1)
-    cpu = kernel_sums(*case, 0.1, n_blocks=4)
+    options = {"n_blocks": 4, "levels": torch.ones(1, 4, 4)}
+    cpu = kernel_sums(*case, 0.1, **options)
     on_gpu = [part.cuda() for part in case]
-    cuda = kernel_sums(*on_gpu, 0.1, n_blocks=4, engine=engine)
-    torch.testing.assert_close(cuda.own.cpu(), cpu.own, rtol=1e-3, atol=1e-6)
-    torch.testing.assert_close(cuda.others.cpu(), cpu.others, rtol=1e-3, atol=1e-6)
+    cuda = kernel_sums(*on_gpu, 0.1, **options, engine=engine).cpu()
+    torch.testing.assert_close(cuda.own, cpu.own, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(cuda.others, cpu.others, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(cuda.others_log, cpu.others_log, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("engine", ["numba", "triton"])
