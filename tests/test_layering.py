@@ -23,6 +23,7 @@ STANDARD = {
     "numbers",
     "os",
     "pathlib",
+    "shutil",
     "sys",
     "threading",
     "typing",
@@ -38,7 +39,7 @@ GROUND = {
 LOOKS_DOWN_ON = {
     "exceptions.py": set(),
     "_version.py": set(),
-    "_numerics": STANDARD | ARRAYS | {"numba", "llvmlite", "skib.exceptions"},
+    "_numerics": STANDARD | ARRAYS | {"numba", "llvmlite", "triton", "skib.exceptions"},
     "_validation.py": STANDARD
     | ARRAYS
     | {"sklearn", "skib.exceptions", "skib._numerics"},

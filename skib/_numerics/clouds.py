@@ -231,9 +231,13 @@ class Levels:
 
         Of shape (n_levels, n_blocks, n_queries).
         """
-        starts = torch.tensor(self.edges[:-1], device=draws.device)
-        own = torch.searchsorted(starts, draws, right=True) - 1
+        own = self.block_of(draws)
         return self.members.to(draws.device)[:, own].mT.contiguous()
+
+    def block_of(self, draws: Tensor) -> Tensor:
+        """Block in which each draw lies."""
+        starts = torch.tensor(self.edges[:-1], device=draws.device)
+        return torch.searchsorted(starts, draws, right=True) - 1
 
 
 def _chunk(centers: Tensor) -> int:

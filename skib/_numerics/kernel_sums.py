@@ -13,6 +13,8 @@ pass for the maximum is needed, in any dimension.
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -33,6 +35,7 @@ from skib._numerics.truncation import kept_leaves, leaves_in_reach
 
 if TYPE_CHECKING:
     from skib._numerics.numba_tiles import NumbaTiles
+    from skib._numerics.triton_tiles import TritonTiles
 
 # Up to this many centres float64 costs little, and closed forms hold to 1e-10.
 DOUBLE_UP_TO_CENTERS = 4096
@@ -120,8 +123,9 @@ def kernel_sums(
         Which blocks a level holds, 1 or 0, given the block of the query's own draw:
         level, own block, block. Then `others_log` is summed too. None: every block is
         a level.
-    engine : {"auto", "numba", "torch"}, default="auto"
-        Compiled loops (CPU only) or torch operations. "auto" compiles when numba is
+    engine : {"auto", "numba", "triton", "torch"}, default="auto"
+        Loops compiled for the CPU or for a GPU, or torch operations, which run
+        wherever `centers` live. "auto" compiles when numba or, for a GPU, triton is
         installed and the work repays it.
     tolerance : float, default=1e-6
         Centres that change the density at no query by more than this fraction are
@@ -210,20 +214,47 @@ def _working_dtype(centers: Tensor) -> torch.dtype:
 
 def _choose_engine(
     engine: str, centers: Tensor, n_queries: int
-) -> type[TorchTiles] | type[NumbaTiles]:
+) -> type[TorchTiles] | type[NumbaTiles] | type[TritonTiles]:
     if engine == "auto":
         n_centers = len(centers) * centers.shape[1]
         repays = n_centers > DOUBLE_UP_TO_CENTERS or (
             n_centers * n_queries > COMPILED_FROM_PAIRS
         )
-        possible = centers.device.type == "cpu" and find_spec("numba") is not None
-        engine = "numba" if possible and repays else "torch"
+        engine = _compiler_for(centers.device) if repays else "torch"
     if engine == "torch":
         return TorchTiles
-    # Imported here: numba is an extra.
+    # Imported here: numba is an extra, and triton comes with torch for CUDA only.
+    if engine == "triton":
+        return _triton_tiles()
     from skib._numerics.numba_tiles import NumbaTiles
 
     return NumbaTiles
+
+
+def _compiler_for(device: torch.device) -> str:
+    if device.type == "cpu" and find_spec("numba") is not None:
+        return "numba"
+    if device.type == "cuda" and find_spec("triton") is not None and _triton_compiles():
+        return "triton"
+    return "torch"
+
+
+def _triton_compiles() -> bool:
+    # Torch 2.4 brought triton 3, of which some versions need a C compiler at hand.
+    has_compiler = "CC" in os.environ or any(map(shutil.which, ("gcc", "clang")))
+    return torch.__version__ >= "2.4" and has_compiler
+
+
+def _triton_tiles() -> type[TritonTiles]:
+    if find_spec("triton") is None:
+        raise ImportError(
+            "engine='triton' needs triton, which is not installed. It comes with "
+            "PyTorch for CUDA; `pip install triton` adds it where it does not. "
+            "engine='auto' does without."
+        )
+    from skib._numerics.triton_tiles import TritonTiles
+
+    return TritonTiles
 
 
 def _queries_per_part(n_leaves: int, tile: int) -> int:

@@ -6,61 +6,23 @@ import numpy as np
 import pytest
 import torch
 
+from skib._numerics import kernel_sums as module
 from skib._numerics.clouds import Levels
 from skib._numerics.kernel_sums import kernel_sums, mixture_log_density
 
 ENGINES = ["torch", "numba"]
 
 
-def draw_case(
-    rng, data, *, n_features, noise_std, n_groups=150, n_draws=31, n_queries=70
-):
-    centers = torch.tensor(DATA[data](rng, (n_groups, n_draws, n_features), noise_std))
-    weights = torch.tensor(rng.dirichlet(np.ones(3), n_groups) / n_groups)
-    groups = torch.tensor(rng.integers(n_groups, size=n_queries))
-    draws = torch.tensor(rng.integers(n_draws, size=n_queries))
-    noise = torch.tensor(noise_std * rng.normal(size=(n_queries, n_features)))
-    return centers, weights, groups, draws, noise
-
-
-def clustered(rng, shape, noise_std):
-    n_groups, _, n_features = shape
-    places = rng.normal(size=(8, 1, n_features))[rng.integers(8, size=n_groups)]
-    return places + 2 * noise_std * rng.normal(size=shape)
-
-
-def duplicated(rng, shape, noise_std):
-    half = rng.normal(size=(shape[0] // 2, *shape[1:]))
-    return np.concatenate([half, half])
-
-
-DATA = {
-    "random": lambda rng, shape, noise_std: np.tanh(rng.normal(size=shape)),
-    "clustered": clustered,
-    "far": lambda rng, shape, noise_std: 1000 + rng.normal(size=shape),
-    "heavy": lambda rng, shape, noise_std: np.maximum(
-        rng.standard_t(2, size=shape), 0.0
-    ),
-    "duplicated": duplicated,
-    "collapsed": lambda rng, shape, noise_std: np.zeros(shape),
-}
-
-
-def log_own_share(own, others, weights, groups):
-    """Log of the own group's share of the density, the summand of I(X;T)."""
-    mass = weights.sum(1)[groups] * own.sum(1)
-    return (mass / (mass + others.sum((1, 2)))).log()
-
-
 def require(engine):
-    if engine == "numba":
-        pytest.importorskip("numba")
+    if engine != "torch":
+        pytest.importorskip(engine)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("n_features", [1, 10, 64])
-def test_sums_agree_with_dense_float64(rng, dense_sums, engine, data, n_features):
+def test_sums_agree_with_dense_float64(
+    rng, log_own_share, draw_case, dense_sums, engine, data, n_features
+):
     """In float32 (more than 4096 centres), whatever the data and the noise."""
     require(engine)
     for noise_std in [1e-3, 0.1, 10.0]:
@@ -76,7 +38,9 @@ def test_sums_agree_with_dense_float64(rng, dense_sums, engine, data, n_features
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("n_features", [3, 40])
-def test_small_problems_are_summed_in_float64(rng, dense_sums, engine, n_features):
+def test_small_problems_are_summed_in_float64(
+    rng, draw_case, dense_sums, engine, n_features
+):
     require(engine)
     noise_std = 0.1 * n_features
     case = draw_case(
@@ -96,7 +60,7 @@ def test_small_problems_are_summed_in_float64(rng, dense_sums, engine, n_feature
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("n_groups", [40, 1000])
 def test_levels_hold_the_blocks_that_go_with_the_own_draw(
-    rng, dense_sums, engine, n_groups
+    rng, draw_case, dense_level_sums, engine, n_groups
 ):
     """In float64 and in float32: all blocks, and the others without the own one."""
     require(engine)
@@ -104,26 +68,17 @@ def test_levels_hold_the_blocks_that_go_with_the_own_draw(
     case = draw_case(
         rng, "clustered", n_features=2, noise_std=0.3, n_groups=n_groups, n_draws=7
     )
-    *_, groups, draws, _ = case
     sums = kernel_sums(*case, 0.3, n_blocks=3, levels=levels, engine=engine)
-    edges = [0, 2, 4, 7]
-    by_block = dense_sums(*case, 0.3, edges=edges, by_group=True)
-    block = torch.bucketize(draws, torch.tensor(edges[1:]), right=True)
-    by_level = torch.einsum("kqb,qbg->qkg", levels[:, block].double(), by_block)
-    rows = torch.arange(len(groups))
-    own = by_level[rows, :, groups]
-    by_level[rows, :, groups] = 0.0
-    weights = case[1]
+    own, others, logs = dense_level_sums(*case, 0.3, edges=[0, 2, 4, 7], levels=levels)
     tolerance = {"rtol": 1e-4, "atol": 1e-7} if n_groups > 40 else {}
     torch.testing.assert_close(sums.own, own, **tolerance)
-    torch.testing.assert_close(sums.others, by_level @ weights, **tolerance)
-    logs = torch.xlogy(by_level, by_level) @ weights.sum(1)
+    torch.testing.assert_close(sums.others, others, **tolerance)
     torch.testing.assert_close(sums.others_log, logs, **tolerance)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("tolerance", [1e-1, 1e-3, 1e-6])
-def test_what_is_left_out_stays_within_the_tolerance(rng, engine, tolerance):
+def test_what_is_left_out_stays_within_the_tolerance(rng, draw_case, engine, tolerance):
     require(engine)
     case = draw_case(
         rng,
@@ -143,13 +98,13 @@ def test_what_is_left_out_stays_within_the_tolerance(rng, engine, tolerance):
     assert float(missing.max()) <= near.error_bound <= tolerance + 1e-9
 
 
-def test_nothing_is_left_out_where_all_kernels_overlap(rng):
+def test_nothing_is_left_out_where_all_kernels_overlap(rng, draw_case):
     case = draw_case(rng, "random", n_features=2, noise_std=2.0)
     assert kernel_sums(*case, 2.0).kept_fraction == 1.0
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_separated_groups_see_only_themselves(rng, engine):
+def test_separated_groups_see_only_themselves(rng, draw_case, engine):
     """Far apart, others are nothing: I is exactly the log of the inputs."""
     require(engine)
     case = draw_case(rng, "random", n_features=3, noise_std=1e-6, n_queries=150)
@@ -161,7 +116,7 @@ def test_separated_groups_see_only_themselves(rng, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_sums_do_not_depend_on_the_threads(rng, engine):
+def test_sums_do_not_depend_on_the_threads(rng, draw_case, engine):
     require(engine)
     case = draw_case(rng, "clustered", n_features=5, noise_std=0.1, n_queries=600)
     one = kernel_sums(*case, 0.1, n_blocks=4, engine=engine, n_threads=1)
@@ -170,7 +125,7 @@ def test_sums_do_not_depend_on_the_threads(rng, engine):
     torch.testing.assert_close(one.others, two.others, rtol=1e-6, atol=1e-12)
 
 
-def test_torch_keeps_its_number_of_threads(rng):
+def test_torch_keeps_its_number_of_threads(rng, draw_case):
     before = torch.get_num_threads()
     case = draw_case(rng, "random", n_features=2, noise_std=0.1)
     kernel_sums(*case, 0.1, engine="torch", n_threads=before + 1)
@@ -178,7 +133,7 @@ def test_torch_keeps_its_number_of_threads(rng):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_sums_turn_with_the_order_of_groups_and_queries(rng, engine):
+def test_sums_turn_with_the_order_of_groups_and_queries(rng, draw_case, engine):
     require(engine)
     case = draw_case(rng, "clustered", n_features=3, noise_std=0.1)
     centers, weights, groups, draws, noise = case
@@ -202,12 +157,36 @@ def test_sums_turn_with_the_order_of_groups_and_queries(rng, engine):
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_agrees_with_cpu(rng):
-    case = draw_case(rng, "clustered", n_features=5, noise_std=0.1)
-    cpu = kernel_sums(*case, 0.1, n_blocks=4)
-    cuda = kernel_sums(*(part.cuda() for part in case), 0.1, n_blocks=4)
-    torch.testing.assert_close(cuda.own.cpu(), cpu.own, rtol=1e-3, atol=1e-6)
-    torch.testing.assert_close(cuda.others.cpu(), cpu.others, rtol=1e-3, atol=1e-6)
+@pytest.mark.parametrize("engine", ["torch", "triton"])
+@pytest.mark.parametrize("n_features", [1, 5, 64])
+def test_cuda_agrees_with_cpu(rng, draw_case, engine, data, n_features):
+    require(engine)
+    case = draw_case(rng, data, n_features=n_features, noise_std=0.1)
+    options = {"n_blocks": 4, "levels": torch.ones(1, 4, 4)}
+    cpu = kernel_sums(*case, 0.1, **options)
+    on_gpu = [part.cuda() for part in case]
+    cuda = kernel_sums(*on_gpu, 0.1, **options, engine=engine).cpu()
+    torch.testing.assert_close(cuda.own, cpu.own, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(cuda.others, cpu.others, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(cuda.others_log, cpu.others_log, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["numba", "triton"])
+def test_the_gpu_is_given_compiled_kernels_only_if_they_can_be(monkeypatch, engine):
+    monkeypatch.setattr(module, "find_spec", lambda name: name == engine or None)
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    monkeypatch.setenv("CC", "cc")
+    found = module._compiler_for(torch.device("cuda"))
+    assert found == ("triton" if engine == "triton" else "torch")
+    monkeypatch.delenv("CC")
+    assert module._compiler_for(torch.device("cuda")) == "torch"
+
+
+def test_triton_is_asked_for_by_name_where_it_is_missing(rng, draw_case, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    case = draw_case(rng, "random", n_features=2, noise_std=0.1)
+    with pytest.raises(ImportError, match="comes with PyTorch for CUDA"):
+        kernel_sums(*case, 0.1, engine="triton")
 
 
 PEAK_OF_A_LARGE_CALL = """
