@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 LARGEST_KEY = 2**63
-COLUMNS_AT_A_TIME = 16
+# Whole numbers that float64, with its fast matrix products, holds exactly.
+EXACT_UP_TO = 2**53
+# Codes converted at a time: small pieces of memory are at hand, large ones are not.
+VALUES_AT_A_TIME = 1 << 13
 
 
 def bin_codes(
@@ -91,10 +95,10 @@ def count_rows(
     """
     keys = _row_keys(codes, np.broadcast_to(n_codes, codes.shape[1]))
     if weights is None:
-        starts = _run_starts(np.sort(keys))
-        return np.diff(starts, append=len(keys))
+        edges = _run_edges(np.sort(keys))
+        return edges[1:] - edges[:-1]
     order = np.argsort(keys)
-    return np.add.reduceat(weights[order], _run_starts(keys[order]))
+    return np.add.reduceat(weights[order], _run_edges(keys[order])[:-1])
 
 
 def _row_keys(
@@ -103,7 +107,8 @@ def _row_keys(
     """Give each row an integer, equal exactly where the rows are: mixed radix."""
     keys = np.zeros(len(codes), dtype=np.int64)
     n_keys = 1
-    for column, radix in zip(_columns(codes), map(int, n_codes), strict=True):
+    for first, radices in _exact_blocks([int(radix) for radix in n_codes]):
+        radix = math.prod(radices)
         if n_keys * radix > LARGEST_KEY:
             # Only keys that occur need a number before more columns are taken in.
             keys = number_distinct(keys)
@@ -111,18 +116,36 @@ def _row_keys(
             if n_keys == len(keys):
                 break
         keys *= radix
-        keys += column
+        keys += _mixed_radix(codes[:, first : first + len(radices)], radices)
         n_keys *= radix
     return keys
 
 
-def _columns(codes: NDArray[np.integer]) -> Iterator[NDArray[np.int64]]:
-    """Yield columns, several at a time gathered from the rows."""
-    for first in range(0, codes.shape[1], COLUMNS_AT_A_TIME):
-        some = codes[:, first : first + COLUMNS_AT_A_TIME]
-        yield from some.T.astype(np.int64, order="C")
+def _exact_blocks(radices: list[int]) -> Iterator[tuple[int, list[int]]]:
+    """Cut the columns into runs whose rows float64 can number, each as long as can be.
+
+    Yields the first column and the radices of each.
+    """
+    first, n_keys = 0, 1
+    for last, radix in enumerate(radices):
+        if n_keys * radix > EXACT_UP_TO and last > first:
+            yield first, radices[first:last]
+            first, n_keys = last, 1
+        n_keys *= radix
+    yield first, radices[first:]
 
 
-def _run_starts(ordered: NDArray) -> NDArray[np.intp]:
+def _mixed_radix(codes: NDArray[np.integer], radices: list[int]) -> NDArray[np.int64]:
+    weights = np.cumprod([1, *radices[:-1]], dtype=np.float64)
+    keys = np.empty(len(codes), dtype=np.int64)
+    n_rows = max(1, VALUES_AT_A_TIME // len(radices))
+    for start in range(0, len(codes), n_rows):
+        rows = slice(start, start + n_rows)
+        keys[rows] = codes[rows].astype(np.float64) @ weights
+    return keys
+
+
+def _run_edges(ordered: NDArray) -> NDArray[np.intp]:
+    """Return where each run of equal numbers starts, and the end."""
     changes = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-    return np.concatenate([[0], changes])
+    return np.concatenate([[0], changes, [len(ordered)]])

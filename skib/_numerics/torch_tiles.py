@@ -22,6 +22,10 @@ EXPONENT_FLOOR = -60.0
 
 QUERIES_PER_TILE = 64
 
+# Within these radii of the leaves products in float64 are as exact as clouds stored in
+# these formats promise; beyond, distances are taken by difference.
+DOUBLE_UP_TO_RADIUS = {torch.float32: 1e5, torch.float64: 1e3}
+
 # Neighbouring tiles are taken together where that saves time: to prepare a centre
 # costs as much as its kernels at so many queries.
 TILES_TOGETHER = [1, 2, 4]
@@ -226,7 +230,8 @@ class Exponents:
         """
         steps = points - self.leaves.middles[leaves][:, :, None]
         centers = self.leaves.centers[leaves].to(dtype)
-        if float(self.leaves.radii[leaves].max()) > EXPANDED_UP_TO_RADIUS[dtype]:
+        limit = DOUBLE_UP_TO_RADIUS[self.leaves.centers.dtype]
+        if float(self.leaves.radii[leaves].max()) > limit:
             return _exponents_by_difference(centers, steps, reference)
         # With one feature each for the squared lengths the product is the exponent.
         n_leaves, n_features, n_points = steps.shape
@@ -235,8 +240,14 @@ class Exponents:
         right[:, -2] = reference - 0.5 * steps.square_().sum(1)
         left = centers.new_ones(*centers.shape[:2], n_features + 2)
         left[:, :, :-2] = centers
-        left[:, :, -1] = self.leaves.heights[leaves]
+        left[:, :, -1] = self._heights(leaves, centers)
         return torch.bmm(left, right, out=self._memory_for(left, n_points))
+
+    def _heights(self, leaves: Tensor, centers: Tensor) -> Tensor:
+        if centers.dtype == self.leaves.heights.dtype:
+            return self.leaves.heights[leaves]
+        # Leaves too wide for products in float32 are so for squares.
+        return -0.5 * (centers**2).sum(2)
 
     def _memory_for(self, left: Tensor, n_points: int) -> Tensor:
         shape = (*left.shape[:2], n_points)

@@ -89,6 +89,7 @@ DATA = {
         rng.standard_t(2, size=shape), 0.0
     ),
     "duplicated": _duplicated,
+    "wide": lambda rng, shape, noise_std: 1000 * noise_std * rng.uniform(size=shape),
     "collapsed": lambda rng, shape, noise_std: np.zeros(shape),
 }
 
