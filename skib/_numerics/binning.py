@@ -139,13 +139,16 @@ def _mixed_radix(codes: NDArray[np.integer], radices: list[int]) -> NDArray[np.i
     weights = np.cumprod([1, *radices[:-1]], dtype=np.float64)
     keys = np.empty(len(codes), dtype=np.int64)
     n_rows = max(1, VALUES_AT_A_TIME // len(radices))
+    exact = np.empty((n_rows, len(radices)))
     for start in range(0, len(codes), n_rows):
-        rows = slice(start, start + n_rows)
-        keys[rows] = codes[rows].astype(np.float64) @ weights
+        some = codes[start : start + n_rows]
+        exact[: len(some)] = some
+        keys[start : start + n_rows] = exact[: len(some)] @ weights
     return keys
 
 
 def _run_edges(ordered: NDArray) -> NDArray[np.intp]:
     """Return where each run of equal numbers starts, and the end."""
-    changes = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-    return np.concatenate([[0], changes, [len(ordered)]])
+    is_edge = np.ones(len(ordered) + 1, dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_edge[1:-1])
+    return np.flatnonzero(is_edge)
