@@ -61,7 +61,8 @@ class GaussianMixtureMIEstimator(BaseEstimator):
     A noisy layer is ``T = S + Z`` with ``Z ~ N(0, noise_std^2 I)``, and its density is
     a mixture of Gaussians centred at the noiseless activations ``S``. The entropies of
     that mixture are evaluated by Monte Carlo integration [1]_ [2]_ at the same noisy
-    samples of every input, so that their errors cancel in the information.
+    samples of every input, so that their errors cancel in the information, which is
+    the mean divergence of p(x|t) from p(x).
 
     Parameters
     ----------

@@ -2,7 +2,9 @@
 
 The activations define a surrogate channel, p(t|i) = mean over the draws a of
 N(t; s_ia, noise_std^2). At samples t of it all densities are kernel sums, and in
-ln p(t|i) - ln p(t) the sampling errors of the two entropies cancel.
+ln p(t|i) - ln p(t) the sampling errors of the two entropies cancel. Its mean over the
+inputs that t could have come from, p(i|t), has the same mean over samples and a third
+to a tenth of the variance.
 """
 
 from __future__ import annotations

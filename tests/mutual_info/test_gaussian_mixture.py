@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate
-from scipy.special import logsumexp
+from scipy.special import log_softmax, logsumexp
 
 from skib.exceptions import (
     EstimateNotConvergedWarning,
@@ -410,3 +410,17 @@ class TestRefusals:
             estimator.score_samples(np.zeros((5, 2)))
         with pytest.raises(ValueError, match="must be outputs of the layer"):
             estimator.score_samples(np.zeros((5, 4, 3)))
+
+
+def test_averaging_over_inputs_takes_most_of_the_noise_away():
+    """Against the log-ratio at the own input, which has the same mean."""
+    points, noise_std = np.linspace(-1, 1, 5)[:, None], 0.4
+    noise = noise_std * np.random.default_rng(0).normal(size=(5, 4000))
+    exponent = -(((points + noise)[:, :, None] - points[:, 0]) ** 2)
+    log_posterior = log_softmax(exponent / (2 * noise_std**2), axis=2)
+    ratio = math.log(5) + log_posterior[range(5), :, range(5)]
+    of_own = math.sqrt(ratio.var(axis=1).mean() / ratio.size)
+    estimator = GaussianMixtureMIEstimator(noise_std, n_mc=4000, random_state=0)
+    estimator.fit(points)
+    assert estimator.mutual_info_std_error_ < of_own / 2
+    assert abs(estimator.mutual_info_ - ratio.mean()) < 4 * of_own
