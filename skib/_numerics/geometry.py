@@ -53,7 +53,8 @@ def _halve(
     """Reorder each run so that its first `middle` points lie on one side."""
     rows = order[runs]
     points = columns[:, rows]
-    widest = (points.max(2) - points.min(2)).argmax(0)
+    low, high = torch.from_numpy(points).aminmax(dim=2)
+    widest = (high - low).argmax(0).numpy()
     side = points[widest, np.arange(len(rows))].argpartition(middle, axis=1)
     order[runs] = np.take_along_axis(rows, side, axis=1)
 
