@@ -24,21 +24,13 @@ from skib.mutual_info import (
     LayerInformation,
     network_mutual_info,
 )
+from skib.mutual_info._quantities import BRACKET, DIAGNOSTICS, ESTIMATES
 from skib.neural_network import Recording
 
 __all__ = ["ESTIMATES", "Inputs", "Passes", "estimate_epoch"]
 
-ESTIMATES = (
-    "mutual_info",
-    "entropy",
-    "conditional_entropy",
-    "label_mutual_info",
-    "label_conditional_entropy",
-)
-BRACKET = ("mutual_info_low", "mutual_info_high")
 WITH_ERROR = (*ESTIMATES, *BRACKET)
 FIELDS = (*WITH_ERROR, *(f"{name}_std_error" for name in WITH_ERROR), "saturated")
-DIAGNOSTICS = ("effective_fraction", "unconverged_fraction", "density_gap")
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,12 @@ from skib.mutual_info._input_law import (
     input_law,
 )
 from skib.mutual_info._paired import (
-    BRACKET,
-    ESTIMATES,
     MIN_DRAWS,
     NoisySampler,
     information_terms,
     plug_in_conditional_entropy,
 )
+from skib.mutual_info._quantities import BRACKET, ESTIMATES, is_saturated
 from skib.mutual_info._stratified import StratifiedMean
 from skib.mutual_info.bounds import chi_square_of_gaussian, leading_bias
 
@@ -378,9 +377,8 @@ class GaussianMixtureMIEstimator(BaseEstimator):
             error = _std_error(means, name) if known else None
             setattr(self, f"{name}_std_error_", error)
         self.input_entropy_ = self._law.input_entropy
-        slack = self.input_entropy_ - self.mutual_info_
-        self.saturated_ = bool(
-            self.input_entropy_ > 0 and slack <= 3 * self.mutual_info_std_error_ + 1e-9
+        self.saturated_ = is_saturated(
+            self.mutual_info_, self.mutual_info_std_error_, self.input_entropy_
         )
         self._warn_of_limits()
 

@@ -39,18 +39,14 @@ from skib.mutual_info._network import (
     check_network_inputs,
     layer_log_density,
 )
+from skib.mutual_info._quantities import (
+    BRACKET,
+    DIAGNOSTICS,
+    ESTIMATES,
+    is_saturated,
+)
 
 __all__ = ["LayerInformation", "network_mutual_info"]
-
-ESTIMATES = (
-    "mutual_info",
-    "entropy",
-    "conditional_entropy",
-    "label_mutual_info",
-    "label_conditional_entropy",
-)
-BRACKET = ("mutual_info_low", "mutual_info_high")
-DIAGNOSTICS = ("effective_fraction", "unconverged_fraction", "density_gap")
 
 N_PAIRS = 8
 AUTO_SAMPLES = 16384
@@ -497,12 +493,11 @@ def _result(
         known = has_labels or not name.startswith("label")
         values[name] = means.mean(name) if known else None
         values[f"{name}_std_error"] = means.std_error(name) if known else None
-    slack = law.input_entropy - values["mutual_info"]
     error = values["mutual_info_std_error"]
     return LayerInformation(
         layer=layer,
         input_entropy=law.input_entropy,
-        saturated=bool(law.input_entropy > 0 and slack <= 3 * error + 1e-9),
+        saturated=is_saturated(values["mutual_info"], error, law.input_entropy),
         n_mc=means.n_samples,
         **values,
     )

@@ -23,8 +23,6 @@ from skib._numerics.posterior import posterior_information
 from skib.mutual_info._input_law import InputLaw
 
 __all__ = [
-    "BRACKET",
-    "ESTIMATES",
     "MIN_DRAWS",
     "NoisySampler",
     "Samples",
@@ -32,15 +30,6 @@ __all__ = [
     "noise_entropy",
     "plug_in_conditional_entropy",
 ]
-
-ESTIMATES = (
-    "mutual_info",
-    "entropy",
-    "conditional_entropy",
-    "label_mutual_info",
-    "label_conditional_entropy",
-)
-BRACKET = ("mutual_info_low", "mutual_info_high")
 
 # I at r, r/2 and r/4 draws shows how it depends on r: the draws are cut in quarters,
 # and a sample sees all of them, the half and the quarter that hold its own draw.
