@@ -4,6 +4,9 @@ import time
 
 import torch
 
+# Tasks of a millisecond are repeated for so long: one call alone cannot be timed.
+SHORTEST_TURN = 0.02
+
 
 def interleaved(tasks, repeats=3, clock=time.process_time):
     """Best CPU seconds of each task; a first round, untimed, pays for compilation."""
@@ -12,10 +15,16 @@ def interleaved(tasks, repeats=3, clock=time.process_time):
     best = dict.fromkeys(tasks, float("inf"))
     for _ in range(repeats):
         for name, task in tasks.items():
-            start = clock()
-            task()
-            best[name] = min(best[name], clock() - start)
+            best[name] = min(best[name], _seconds_per_call(task, clock))
     return best
+
+
+def _seconds_per_call(task, clock):
+    n_calls, start = 0, clock()
+    while n_calls == 0 or clock() - start < SHORTEST_TURN:
+        task()
+        n_calls += 1
+    return (clock() - start) / n_calls
 
 
 def wall_seconds(tasks, repeats=3):

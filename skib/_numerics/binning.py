@@ -12,7 +12,7 @@ LARGEST_KEY = 2**63
 # Whole numbers that float64, with its fast matrix products, holds exactly.
 EXACT_UP_TO = 2**53
 # Codes converted at a time: small pieces of memory are at hand, large ones are not.
-VALUES_AT_A_TIME = 1 << 13
+VALUES_AT_A_TIME = 1 << 15
 
 
 def bin_codes(
@@ -105,9 +105,9 @@ def _row_keys(
     codes: NDArray[np.integer], n_codes: NDArray[np.integer]
 ) -> NDArray[np.int64]:
     """Give each row an integer, equal exactly where the rows are: mixed radix."""
-    keys = np.zeros(len(codes), dtype=np.int64)
-    n_keys = 1
-    for first, radices in _exact_blocks([int(radix) for radix in n_codes]):
+    (columns, radices), *others = _exact_blocks([int(radix) for radix in n_codes])
+    keys, n_keys = _mixed_radix(codes[:, columns], radices), math.prod(radices)
+    for columns, radices in others:
         radix = math.prod(radices)
         if n_keys * radix > LARGEST_KEY:
             # Only keys that occur need a number before more columns are taken in.
@@ -116,23 +116,23 @@ def _row_keys(
             if n_keys == len(keys):
                 break
         keys *= radix
-        keys += _mixed_radix(codes[:, first : first + len(radices)], radices)
+        keys += _mixed_radix(codes[:, columns], radices)
         n_keys *= radix
     return keys
 
 
-def _exact_blocks(radices: list[int]) -> Iterator[tuple[int, list[int]]]:
+def _exact_blocks(radices: list[int]) -> Iterator[tuple[slice, list[int]]]:
     """Cut the columns into runs whose rows float64 can number, each as long as can be.
 
-    Yields the first column and the radices of each.
+    Yields the columns and the radices of each.
     """
     first, n_keys = 0, 1
     for last, radix in enumerate(radices):
         if n_keys * radix > EXACT_UP_TO and last > first:
-            yield first, radices[first:last]
+            yield slice(first, last), radices[first:last]
             first, n_keys = last, 1
         n_keys *= radix
-    yield first, radices[first:]
+    yield slice(first, len(radices)), radices[first:]
 
 
 def _mixed_radix(codes: NDArray[np.integer], radices: list[int]) -> NDArray[np.int64]:
