@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from numbers import Integral
 
+import joblib
 from sklearn.base import clone
+from sklearn.utils import gen_even_slices
 
 from skib.neural_network._fit import fit_networks
 
 __all__ = ["fit_seeds"]
 
 
-def fit_seeds(estimator, X, y, *, random_states, sample_weight=None):
+def fit_seeds(estimator, X, y, *, random_states, sample_weight=None, n_jobs=None):
     """Fit clones that differ in ``random_state`` only, all at once.
 
     Small networks share the cost of every call, so that eight seeds take a good deal
-    less than eight times one. Each clone draws its own weights, batches and noise
-    from its own seed and ends as ``fit`` alone would leave it, up to rounding, which
-    long training amplifies.
+    less than eight times one; with ``n_jobs`` they are shared out among cores besides.
+    Each clone draws its own weights, batches and noise from its own seed and ends as
+    ``fit`` alone would leave it, up to rounding, which long training amplifies.
 
     Parameters
     ----------
@@ -31,6 +33,9 @@ def fit_seeds(estimator, X, y, *, random_states, sample_weight=None):
         One random state per clone; an int n stands for 0, ..., n - 1.
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each sample in the loss.
+    n_jobs : int, default=None
+        Number of joblib workers, each of which trains its share of the clones
+        together; None is 1 unless in a ``joblib.parallel_config`` context, -1 is all.
 
     Returns
     -------
@@ -64,7 +69,17 @@ def fit_seeds(estimator, X, y, *, random_states, sample_weight=None):
     clones = [
         clone(estimator).set_params(random_state=state) for state in random_states
     ]
+    n_workers = joblib.effective_n_jobs(n_jobs)
+    shares = gen_even_slices(len(clones), n_workers) if clones else []
+    fitted = joblib.Parallel(n_jobs=n_jobs)(
+        joblib.delayed(_fit_together)(clones[share], X, y, sample_weight)
+        for share in shares
+    )
+    return [each for share in fitted for each in share]
+
+
+def _fit_together(clones, X, y, sample_weight):
+    """Fit clones side by side and return them: a worker trains copies."""
     data = [each._start(X, y, sample_weight) for each in clones]
-    if clones:
-        fit_networks(clones, data[0])
+    fit_networks(clones, data[0])
     return clones

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from joblib import parallel_config
 from sklearn.datasets import load_iris
 
 from skib.neural_network import NoisyMLPClassifier, NoisyMLPRegressor, fit_seeds
@@ -56,6 +57,26 @@ def test_the_estimator_given_is_left_alone():
     assert not hasattr(model, "coefs_")
     assert [each.random_state for each in clones] == [0, 1]
     assert not np.array_equal(clones[0].coefs_[0], clones[1].coefs_[0])
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("n_seeds", [1, 3])
+def test_workers_share_the_seeds_and_change_nothing(backend, n_seeds):
+    model = NoisyMLPClassifier(**OPTIONS)
+    here = fit_seeds(model, X, y, random_states=n_seeds)
+    with parallel_config(backend=backend):
+        there = fit_seeds(model, X, y, random_states=n_seeds, n_jobs=2)
+    assert [each.random_state for each in there] == list(range(n_seeds))
+    for ours, theirs in zip(here, there, strict=True):
+        np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-8)
+        np.testing.assert_allclose(
+            ours.predict_proba(X), theirs.predict_proba(X), atol=1e-8
+        )
+
+
+def test_no_seeds_give_no_estimators():
+    model = NoisyMLPClassifier(**OPTIONS)
+    assert fit_seeds(model, X, y, random_states=[], n_jobs=2) == []
 
 
 def test_each_can_be_trained_further():
