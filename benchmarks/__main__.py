@@ -13,6 +13,7 @@ import torch
 from benchmarks.activations import NOISE_STD, random_clouds, trained_clouds
 from benchmarks.contenders import Case, pairs_per_second
 from benchmarks.epochs import fit_table, memory_sentence, trajectory_sentence
+from benchmarks.parallel import parallel_table
 from benchmarks.tables import markdown_table
 from benchmarks.timing import interleaved
 from skib._numerics.binning import count_rows, number_rows
@@ -132,6 +133,7 @@ def main():
         "All layers of one epoch, the whole fit": "\n\n".join(
             [fit_table(), trajectory_sentence(), memory_sentence()]
         ),
+        "One core and two, seconds on the wall": parallel_table(),
         "Binned counts, milliseconds": binned_table(),
     }
     if not quick:

@@ -27,6 +27,11 @@ def fit(clouds):
         return estimator.fit(X)
 
 
+def layers_by_stage():
+    """Clouds of every layer, early, midway and late in training."""
+    return [_layers(n_epochs) for n_epochs in STAGES.values()]
+
+
 def _layers(n_epochs):
     return [clouds.numpy() for clouds in trained_clouds(n_epochs=n_epochs)]
 
@@ -47,17 +52,18 @@ def fit_table():
     return markdown_table(["trained", *layers, "all, s"], rows)
 
 
-def _fit_all(layers):
+def fit_all(layers):
+    """Information of every layer of one epoch, on one thread."""
     torch.set_num_threads(1)
     return [fit(clouds).mutual_info_ for clouds in layers]
 
 
 def trajectory_sentence():
     """Wall time of as many epochs as the published trajectories have, two workers."""
-    stages = [_layers(n_epochs) for n_epochs in STAGES.values()]
+    stages = layers_by_stage()
     epochs = [stages[epoch % len(stages)] for epoch in range(N_EPOCHS)]
     with Parallel(n_jobs=2) as workers:
-        work = {"all": lambda: workers(delayed(_fit_all)(layers) for layers in epochs)}
+        work = {"all": lambda: workers(delayed(fit_all)(layers) for layers in epochs)}
         seconds = wall_seconds(work, repeats=1)["all"]
     sentence = f"{N_EPOCHS} epochs with n_jobs=2: {seconds:.0f} s of wall time."
     print(sentence, flush=True)
