@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.activations import NOISE_STD, random_clouds, trained_clouds
-from benchmarks.contenders import Case, pairs_per_second
+from benchmarks.contenders import Case, layer_pairs_per_second, pairs_per_second
 from benchmarks.epochs import fit_table, memory_sentence, trajectory_sentence
 from benchmarks.parallel import parallel_table
 from benchmarks.tables import markdown_table
@@ -23,12 +23,6 @@ MARKS = "<!-- measured: start -->", "<!-- measured: end -->"
 DENSE = [
     *((n, 5, 0.1) for n in (4096, 65536)),
     *((16384, d, noise) for noise in (0.005, 0.1, 0.5) for d in (3, 5, 10, 32)),
-]
-RATED = [
-    "skib numba, truncated",
-    "skib torch, truncated",
-    "skib torch",
-    "sklearn KernelDensity, rtol=1e-3",
 ]
 BINNED = [(4096, 10), (65536, 10), (65536, 50)]
 
@@ -60,8 +54,8 @@ def layers_table():
             kept = case.sums(**options).kept_fraction
             task = {"sums": lambda c=case, o=options: c.sums(**o)}
             found[engine] = interleaved(task, repeats=2)["sums"]
-        few = pairs_per_second(Case(clouds[:, :16], NOISE_STD, 4096))
-        base = few["torch cdist + logsumexp"]
+        rates = layer_pairs_per_second(Case(clouds, NOISE_STD, 4096))
+        base = rates.pop("torch cdist + logsumexp")
         rows.append(
             [
                 depth,
@@ -69,12 +63,12 @@ def layers_table():
                 f"{kept:.1%}",
                 f"{found['numba']:.2f}",
                 f"{found['torch']:.2f}",
-                *(f"{few[name] / base:.1f}x" for name in RATED),
+                *(f"{rate / base:.1f}x" for rate in rates.values()),
             ]
         )
         print(*rows[-1], sep="  ", flush=True)
     header = ["layer", "units", "kept", "numba, s", "torch, s"]
-    return markdown_table([*header, *RATED], rows)
+    return markdown_table([*header, *rates], rows)
 
 
 def binned_table():

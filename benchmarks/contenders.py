@@ -9,6 +9,7 @@ from sklearn.neighbors import KernelDensity
 
 from benchmarks.timing import MatrixProduct, interleaved
 from skib._numerics.kernel_sums import kernel_sums
+from skib._numerics.threads import torch_threads
 
 # An exponential costs about five multiply-adds, its polynomial.
 EXPONENTIAL = 5
@@ -38,16 +39,17 @@ class Case:
         self.points = self.centers[self.groups, self.draws] + self.noise
         self.few = self.points[:FEW_POINTS]
 
-    def sums(self, **options):
-        return kernel_sums(
-            self.centers,
-            self.weights,
-            self.groups,
-            self.draws,
-            self.noise,
-            self.noise_std,
-            **options,
-        )
+    def sums(self, *, n_threads=1, **options):
+        with torch_threads(n_threads):
+            return kernel_sums(
+                self.centers,
+                self.weights,
+                self.groups,
+                self.draws,
+                self.noise,
+                self.noise_std,
+                **options,
+            )
 
     def fewer(self):
         """Return the same mixture with few queries, for those that need seconds."""
@@ -73,6 +75,12 @@ def _kernel_density(case):
     density = KernelDensity(bandwidth=case.noise_std, rtol=1e-3)
     density.fit(case.flat.numpy())
     return lambda: density.score_samples(case.points.numpy())
+
+
+def _kernel_density_and_its_tree(case):
+    centers, points = case.flat.numpy(), case.points.numpy()
+    density = KernelDensity(bandwidth=case.noise_std, rtol=1e-3)
+    return lambda: density.fit(centers).score_samples(points)
 
 
 def _gaussian_kde(case):
@@ -102,6 +110,24 @@ SLOW = {
 }
 if find_spec("pykeops"):
     SLOW["KeOps logsumexp"] = _keops
+
+
+def layer_pairs_per_second(case):
+    """Pairs per CPU second from raw activations to densities, sorting included.
+
+    All queries for all contenders but the slowest.
+    """
+    few = case.fewer()
+    tasks = {
+        "skib numba": _skib(engine="numba")(case),
+        "skib torch": _skib(engine="torch")(case),
+        "sklearn KernelDensity, rtol=1e-3": _kernel_density_and_its_tree(case),
+        "torch cdist + logsumexp": _cdist_logsumexp(few),
+    }
+    seconds = interleaved(tasks, repeats=2)
+    n_queries = dict.fromkeys(tasks, case.n_queries)
+    n_queries["torch cdist + logsumexp"] = few.n_queries
+    return {name: n_queries[name] * len(case.flat) / seconds[name] for name in tasks}
 
 
 def pairs_per_second(case):

@@ -55,7 +55,7 @@ def engine_sums(case, tiles_of):
     )
     # All draws together, with what the estimators ask for.
     levels = Levels.among(case.centers.shape[1], 1, torch.ones(1, 1, 1))
-    tiles = tiles_of(clouds, levels, n_threads=1)
+    tiles = tiles_of(clouds, levels)
     n_tiles = -(-case.n_queries // tile)
     kept = torch.ones(n_tiles, clouds.n_leaves, dtype=torch.bool, device="cuda")
     return lambda: tiles.sums(queries, kept)

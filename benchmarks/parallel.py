@@ -20,7 +20,7 @@ def parallel_table():
     sparse = Case(random_clouds(65536, 5), NOISE_STD, 65536)
     tasks = {
         "two independent dense calls": _side_by_side(
-            lambda: dense.sums(engine="numba", tolerance=0, n_threads=1)
+            lambda: dense.sums(engine="numba", tolerance=0)
         ),
         "dense sums, threads": _threads(dense, tolerance=0),
         "truncated sums, threads": _threads(sparse),

@@ -25,7 +25,6 @@ from torch import Tensor
 from skib._numerics.clouds import Clouds, Levels, Queries
 from skib._numerics.geometry import spatial_order
 from skib._numerics.torch_tiles import (
-    QUERIES_PER_TILE,
     Exponents,
     Leaves,
     TorchTiles,
@@ -48,6 +47,9 @@ NEGLIGIBLE = 1e-13
 
 # Tests of a tile against a leaf made at a time.
 TESTS_PER_PART = 1 << 20
+
+# Points of a density that look for the leaves in their reach together.
+POINTS_PER_TILE = 64
 
 # Error of the log of a sum by rounding: see the radius limits of the engines.
 ROUNDING = {torch.float32: 5e-4, torch.float64: 1e-9}
@@ -101,9 +103,10 @@ def kernel_sums(
     levels: Tensor | None = None,
     engine: str = "auto",
     tolerance: float = 1e-6,
-    n_threads: int | None = None,
 ) -> KernelSums:
     """Sum the kernels of all centres at each query, by level: some blocks of draws.
+
+    On as many CPU threads as torch may use.
 
     Parameters
     ----------
@@ -130,8 +133,6 @@ def kernel_sums(
     tolerance : float, default=1e-6
         Centres that change the density at no query by more than this fraction are
         left out. 0 sums over all.
-    n_threads : int, default=None
-        CPU threads; None means as many as torch uses.
 
     Returns
     -------
@@ -145,7 +146,7 @@ def kernel_sums(
         clouds, centers, groups, draws, noise, tile=tile
     )
     among = Levels.among(centers.shape[1], n_blocks, levels)
-    tiles = tiles_of(clouds, among, n_threads or torch.get_num_threads())
+    tiles = tiles_of(clouds, among)
     n_levels = len(among.members)
     own = queries.points.new_empty(len(groups), n_levels)
     others = own.new_empty(len(groups), n_levels, weights.shape[1])
@@ -200,7 +201,7 @@ def mixture_log_density(
     )
     scaled = clouds.scaled(points)
     log_sums = scaled.new_empty(len(points))
-    for rows in spatial_order(scaled, QUERIES_PER_TILE).split(QUERIES_PER_TILE):
+    for rows in spatial_order(scaled, POINTS_PER_TILE).split(POINTS_PER_TILE):
         leaves = leaves_in_reach(clouds, scaled[rows], NEGLIGIBLE)
         log_sums[rows] = log_density_tile(exponents, scaled[rows], leaves, log_weights)
     return log_sums - n_features * math.log(math.sqrt(2 * math.pi) * noise_std)

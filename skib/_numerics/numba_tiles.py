@@ -51,15 +51,12 @@ class NumbaTiles:
         The centres, on the CPU.
     levels : Levels
         Which draws to sum together.
-    n_threads : int
-        Threads to use; the sums do not depend on it.
     """
 
     queries_per_tile = N_LANES
 
-    def __init__(self, clouds: Clouds, levels: Levels, n_threads: int) -> None:
+    def __init__(self, clouds: Clouds, levels: Levels) -> None:
         self.levels = levels
-        self.n_threads = n_threads
         self.n_columns = clouds.weights.shape[1]
         # The expanded square takes one operation per feature, the difference form two.
         expanded = (
@@ -119,7 +116,7 @@ class NumbaTiles:
                 others,
             )
 
-        in_threads(run, len(kept), self.n_threads)
+        in_threads(run, len(kept))
         sums = torch.from_numpy(others)
         return torch.from_numpy(own.T), sums[..., :-1], sums[..., -1]
 

@@ -27,8 +27,10 @@ def torch_threads(n_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def in_threads(run: Callable[[range], None], n_tiles: int, n_threads: int) -> None:
-    """Call `run` with ranges of tiles, in threads; with one thread, here and at once.
+def in_threads(run: Callable[[range], None], n_tiles: int) -> None:
+    """Call `run` with ranges of tiles, in as many threads as torch may use.
+
+    One thread works here and at once.
 
     Parameters
     ----------
@@ -36,9 +38,8 @@ def in_threads(run: Callable[[range], None], n_tiles: int, n_threads: int) -> No
         Works through a range of tiles.
     n_tiles : int
         Tiles in all.
-    n_threads : int
-        Threads to use.
     """
+    n_threads = torch.get_num_threads()
     if n_threads == 1:
         run(range(n_tiles))
         return

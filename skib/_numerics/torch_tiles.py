@@ -7,33 +7,29 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from skib._numerics.clouds import EXPANDED_UP_TO_RADIUS, Clouds, Levels, Queries
-from skib._numerics.threads import in_threads, torch_threads
+from skib._numerics.visits import Visits, visits_by_leaf
 
 # exp() of strongly negative arguments is 8-20 times slower on CPUs, and so are
 # products of its tiny results. Below this floor a kernel is invisible beside the own
 # one: 1e7 centres add 1e-19.
 EXPONENT_FLOOR = -60.0
 
-QUERIES_PER_TILE = 64
+# Few, so that hardly a query meets a leaf only because its neighbours do.
+QUERIES_PER_TILE = 8
 
 # Within these radii of the leaves products in float64 are as exact as clouds stored in
 # these formats promise; beyond, distances are taken by difference.
 DOUBLE_UP_TO_RADIUS = {torch.float32: 1e5, torch.float64: 1e3}
 
-# Neighbouring tiles are taken together where that saves time: to prepare a centre
-# costs as much as its kernels at so many queries.
-TILES_TOGETHER = [1, 2, 4]
-PREPARATION = 64
-
 # Exponents made at a time: they stay in a CPU's cache, keep a GPU busy, and repay the
 # dozens of calls they take.
-PAIRS_AT_A_TIME = {"cpu": 1 << 20, "cuda": 1 << 25}
+PAIRS_AT_A_TIME = {"cpu": 1 << 21, "cuda": 1 << 25}
 
 
 class TorchTiles:
@@ -45,16 +41,13 @@ class TorchTiles:
         The centres, on any device.
     levels : Levels
         Which draws to sum together.
-    n_threads : int
-        CPU threads to use; the sums do not depend on it beyond rounding.
     """
 
     queries_per_tile = QUERIES_PER_TILE
 
-    def __init__(self, clouds: Clouds, levels: Levels, n_threads: int) -> None:
+    def __init__(self, clouds: Clouds, levels: Levels) -> None:
         self.leaves = Leaves(clouds)
         self.levels = levels
-        self.n_threads = n_threads
         self.weights = self.leaves.by_leaf(clouds.weights, lacking=0.0)
         self.in_block = _block_indicator(clouds.offsets, levels.edges)
         self.needs_double = _needs_double(clouds)
@@ -76,47 +69,50 @@ class TorchTiles:
         others_log : Tensor of shape (n_queries, n_levels), float64
             Zero where the levels do not ask for it.
         """
-        kept, size = _take_together(kept)
-        parts = list(queries.parts(size))
-        results: list[list[Tensor]] = [[]] * len(parts)
-
-        def run(tiles: range) -> None:
-            exponents = Exponents(self.leaves)
-            # Threads share out the tiles: the operations are too small to be shared.
-            with torch_threads(1):
-                for tile in tiles:
-                    results[tile] = self._tile_sums(exponents, parts[tile], kept[tile])
-
-        in_threads(run, len(parts), self.n_threads)
-        own, others, others_log = map(torch.cat, zip(*results, strict=True))
-        return own, others, others_log
-
-    def _tile_sums(
-        self, exponents: Exponents, queries: Queries, kept: Tensor
-    ) -> list[Tensor]:
+        points = _in_tiles(queries.points)
+        reference = _in_tiles(queries.reference)
+        blocks = _in_tiles(self.levels.blocks_of(queries.draws).movedim(2, 0))
         n_queries, n_levels = len(queries.points), len(self.levels.members)
-        own = queries.points.new_zeros(n_queries, n_levels)
-        others = own.new_zeros(n_queries, n_levels, self.weights.shape[2])
-        others_log = torch.zeros_like(own)
-        points = queries.points.T.contiguous()
-        blocks = self.levels.blocks_of(queries.draws)
-        for dtype, among in self._by_precision(kept):
-            for leaves in self.leaves.parts(among, n_queries):
-                kernels = exponents(leaves, points, queries.reference, dtype)
-                kernels.clamp_min_(EXPONENT_FLOOR).exp_()
-                sums = self._over_draws(kernels, blocks.to(dtype))
-                self._set_own_apart(sums, leaves, queries.own, own)
-                weights = self.weights[leaves].to(dtype).flatten(0, 1)
-                others += _over_groups(weights, sums)
-                if self.levels.with_logs:
-                    weights = weights.sum(1, keepdim=True)
-                    others_log += _over_groups(weights, _times_own_log(sums))[:, :, 0]
-        return [own, others, others_log]
+        n_columns = self.weights.shape[2]
+        own = points.new_zeros(n_queries, n_levels)
+        others = points.new_zeros(*points.shape[:2], n_levels, n_columns)
+        others_log = points.new_zeros(*points.shape[:2], n_levels, 1)
+        exponents = Exponents(self.leaves)
+        for dtype, visits in self._visits(queries, kept):
+            leaves, tiles = visits.leaves, visits.tiles
+            steps = points[tiles] - self.leaves.middles[leaves][:, None, None]
+            kernels = exponents(
+                leaves, steps.flatten(1, 2), reference[tiles].flatten(1), dtype
+            )
+            kernels.clamp_min_(EXPONENT_FLOOR).exp_()
+            sums = self._over_draws(kernels, blocks[tiles].flatten(1, 2))
+            self._set_own_apart(sums, visits, queries.own, own)
+            weights = self.weights[leaves].to(dtype)
+            _add_over_groups(others, weights, sums, tiles)
+            if self.levels.with_logs:
+                weights = weights.sum(2, keepdim=True)
+                _add_over_groups(others_log, weights, _times_own_log(sums), tiles)
+        rows = slice(n_queries)
+        return own, others.flatten(0, 1)[rows], others_log.flatten(0, 1)[rows, :, 0]
 
-    def _by_precision(self, kept: Tensor) -> Iterable[tuple[torch.dtype, Tensor]]:
+    def _visits(
+        self, queries: Queries, kept: Tensor
+    ) -> Iterator[tuple[torch.dtype, Visits]]:
+        pairs_per_visit = self.leaves.centers.shape[1] * QUERIES_PER_TILE
+        pairs = PAIRS_AT_A_TIME[self.leaves.centers.device.type]
+        own_leaf = queries.own // self.leaves.groups_per_leaf
         stored = self.leaves.centers.dtype
-        yield stored, torch.nonzero(kept & ~self.needs_double)[:, 0]
-        yield torch.float64, torch.nonzero(kept & self.needs_double)[:, 0]
+        for dtype, is_meant in (
+            (stored, ~self.needs_double),
+            (torch.float64, self.needs_double),
+        ):
+            for visits in visits_by_leaf(
+                kept & is_meant,
+                own_leaf,
+                tile=QUERIES_PER_TILE,
+                visits_at_a_time=max(1, pairs // pairs_per_visit),
+            ):
+                yield dtype, visits
 
     def _over_draws(self, kernels: Tensor, blocks: Tensor) -> Tensor:
         """Sum by level; of shape (n_leaves, groups_per_leaf, n_levels, n_queries)."""
@@ -126,24 +122,43 @@ class TorchTiles:
         by_block = self.in_block.to(kernels.dtype) @ by_draw
         if self.levels.is_single:
             return by_block
-        return torch.stack([(by_block * own).sum(2) for own in blocks], dim=2)
+        in_level = blocks.permute(2, 0, 3, 1)[:, :, None].to(kernels.dtype)
+        return torch.stack([(by_block * held).sum(2) for held in in_level], dim=2)
 
     def _set_own_apart(
-        self, sums: Tensor, leaves: Tensor, groups: Tensor, own: Tensor
+        self, sums: Tensor, visits: Visits, groups: Tensor, own: Tensor
     ) -> None:
         """Move the sums over each query's own group from `sums` to `own`."""
-        leaf = groups // self.leaves.groups_per_leaf
-        place = torch.searchsorted(leaves, leaf).clamp_max_(len(leaves) - 1)
-        rows = torch.nonzero(leaves[place] == leaf)[:, 0]
-        at = place[rows], groups[rows] % self.leaves.groups_per_leaf, slice(None), rows
-        own[rows] = sums[at].double()
+        within = groups[visits.queries] % self.leaves.groups_per_leaf
+        at = visits.places, within, slice(None), visits.columns
+        own[visits.queries] = sums[at].double()
         sums[at] = 0.0
 
 
-def _over_groups(weights: Tensor, sums: Tensor) -> Tensor:
-    """Weighted sums, of shape (n_queries, n_levels, n_columns)."""
-    by_column = weights.T @ sums.flatten(0, 1).flatten(1, 2)
-    return by_column.unflatten(1, sums.shape[2:]).permute(2, 1, 0)
+def _in_tiles(values: Tensor) -> Tensor:
+    """Cut one value per query into tiles, and add zeros for a tile that is none."""
+    n_tiles = -(-len(values) // QUERIES_PER_TILE) + 1
+    n_lacking = n_tiles * QUERIES_PER_TILE - len(values)
+    filled = torch.cat([values, values.new_zeros(n_lacking, *values.shape[1:])])
+    return filled.unflatten(0, (n_tiles, QUERIES_PER_TILE))
+
+
+def _add_over_groups(
+    total: Tensor, weights: Tensor, sums: Tensor, tiles: Tensor
+) -> None:
+    """Add each leaf's weighted sums to those of the tiles that visit it.
+
+    Parameters
+    ----------
+    total : Tensor of shape (n_tiles, tile, n_levels, n_columns)
+        Changed in place.
+    weights : Tensor of shape (n_leaves, groups_per_leaf, n_columns)
+    sums : Tensor of shape (n_leaves, groups_per_leaf, n_levels, n_visits * tile)
+    tiles : Tensor of shape (n_leaves, n_visits)
+    """
+    by_column = (weights.mT @ sums.flatten(2)).unflatten(2, sums.shape[2:])
+    by_query = by_column.permute(0, 3, 2, 1).to(total.dtype)
+    total.index_add_(0, tiles.flatten(), by_query.reshape(-1, *total.shape[1:]))
 
 
 def _times_own_log(sums: Tensor) -> Tensor:
@@ -185,13 +200,6 @@ class Leaves:
             values = torch.cat([values, filling])
         return values.unflatten(0, (-1, self.groups_per_leaf))
 
-    def parts(self, leaves: Tensor, n_points: int) -> Iterable[Tensor]:
-        """Cut leaves into runs whose exponents are made together."""
-        if not len(leaves):
-            return ()
-        pairs = PAIRS_AT_A_TIME[self.centers.device.type]
-        return leaves.split(max(1, pairs // (self.centers.shape[1] * n_points)))
-
 
 class Exponents:
     """Exponents of the kernels of some leaves at some points, by one product.
@@ -205,7 +213,7 @@ class Exponents:
         self._memory = leaves.centers.new_empty(0)
 
     def __call__(
-        self, leaves: Tensor, points: Tensor, reference: Tensor, dtype: torch.dtype
+        self, leaves: Tensor, steps: Tensor, reference: Tensor, dtype: torch.dtype
     ) -> Tensor:
         """Return the reference less half the squared distances.
 
@@ -216,9 +224,9 @@ class Exponents:
         ----------
         leaves : Tensor of shape (n_leaves,), int64
             Which ones.
-        points : Tensor of shape (n_features, n_points), float64
-            In units of the noise, relative to the clouds' origin.
-        reference : Tensor of shape (n_points,), float64
+        steps : Tensor of shape (n_leaves, n_points, n_features), float64
+            Points relative to the middles of these leaves, in units of the noise.
+        reference : Tensor of shape (n_leaves, n_points) or (n_points,), float64
             Added to every exponent of a point.
         dtype : torch.dtype
             Of the arithmetic. Leaves that are too wide for it are not noticed in
@@ -228,20 +236,18 @@ class Exponents:
         -------
         exponents : Tensor of shape (n_leaves, centers_per_leaf, n_points)
         """
-        steps = points - self.leaves.middles[leaves][:, :, None]
         centers = self.leaves.centers[leaves].to(dtype)
         limit = DOUBLE_UP_TO_RADIUS[self.leaves.centers.dtype]
         if float(self.leaves.radii[leaves].max()) > limit:
             return _exponents_by_difference(centers, steps, reference)
         # With one feature each for the squared lengths the product is the exponent.
-        n_leaves, n_features, n_points = steps.shape
-        right = centers.new_ones(n_leaves, n_features + 2, n_points)
-        right[:, :-2] = steps
-        right[:, -2] = reference - 0.5 * steps.square_().sum(1)
-        left = centers.new_ones(*centers.shape[:2], n_features + 2)
+        right = centers.new_ones(*steps.shape[:2], steps.shape[2] + 2)
+        right[:, :, :-2] = steps
+        right[:, :, -2] = reference - 0.5 * steps.square().sum(2)
+        left = centers.new_ones(*centers.shape[:2], centers.shape[2] + 2)
         left[:, :, :-2] = centers
         left[:, :, -1] = self._heights(leaves, centers)
-        return torch.bmm(left, right, out=self._memory_for(left, n_points))
+        return torch.bmm(left, right.mT, out=self._memory_for(left, steps.shape[1]))
 
     def _heights(self, leaves: Tensor, centers: Tensor) -> Tensor:
         if centers.dtype == self.leaves.heights.dtype:
@@ -278,8 +284,12 @@ def log_density_tile(
     """
     total = points.new_full((len(points),), -torch.inf)
     zeros = torch.zeros_like(total)
-    for some in exponents.leaves.parts(leaves, len(points)):
-        exponent = exponents(some, points.T, zeros, torch.float64)
+    all_leaves = exponents.leaves
+    n_pairs = all_leaves.centers.shape[1] * len(points)
+    pairs_at_a_time = PAIRS_AT_A_TIME[points.device.type]
+    for some in leaves.split(max(1, pairs_at_a_time // n_pairs)):
+        steps = points - all_leaves.middles[some][:, None]
+        exponent = exponents(some, steps, zeros, torch.float64)
         by_group = exponent.unflatten(1, (log_weights.shape[1], -1))
         by_group += log_weights[some][:, :, None, None]
         # Relative to the largest: far points must not underflow to log(0).
@@ -289,31 +299,14 @@ def log_density_tile(
     return total
 
 
-def _take_together(kept: Tensor) -> tuple[Tensor, int]:
-    """Join runs of tiles; return what they keep between them, and their queries."""
-    choices = [_kept_by_any(kept, n_tiles) for n_tiles in TILES_TOGETHER]
-    sizes = [n_tiles * QUERIES_PER_TILE for n_tiles in TILES_TOGETHER]
-    costs = [
-        int(choice.sum()) * (size + PREPARATION)
-        for choice, size in zip(choices, sizes, strict=True)
-    ]
-    cheapest = costs.index(min(costs))
-    return choices[cheapest], sizes[cheapest]
-
-
-def _kept_by_any(kept: Tensor, n_tiles: int) -> Tensor:
-    n_short = -len(kept) % n_tiles
-    full = torch.cat([kept, kept.new_zeros(n_short, kept.shape[1])])
-    return full.unflatten(0, (-1, n_tiles)).any(1)
-
-
 def _exponents_by_difference(
     centers: Tensor, steps: Tensor, reference: Tensor
 ) -> Tensor:
     exact = "donot_use_mm_for_euclid_dist"
-    points = steps.mT.to(centers.dtype).contiguous()
-    squared = torch.cdist(centers, points, compute_mode=exact).square_()
-    return squared.mul_(-0.5).add_(reference)
+    squared = torch.cdist(
+        centers, steps.to(centers.dtype), compute_mode=exact
+    ).square_()
+    return squared.mul_(-0.5).add_(reference.unsqueeze(-2))
 
 
 def _needs_double(clouds: Clouds) -> Tensor:

@@ -67,13 +67,11 @@ class TritonTiles:
         The centres, on a GPU (or on the CPU, if Triton interprets its kernels).
     levels : Levels
         Which draws to sum together.
-    n_threads : int
-        Of the CPU: not used.
     """
 
     queries_per_tile = QUERIES.value
 
-    def __init__(self, clouds: Clouds, levels: Levels, n_threads: int) -> None:
+    def __init__(self, clouds: Clouds, levels: Levels) -> None:
         _require_gpu(clouds.offsets.device)
         self.clouds, self.levels = clouds, levels
         self.dtype = clouds.offsets.dtype

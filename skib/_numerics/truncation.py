@@ -15,6 +15,9 @@ from skib._numerics.geometry import boxes, squared_gaps
 PROBE_EVERY = 16
 WORTH_KEEPING_FRACTION = 0.9
 
+# Neighbouring tiles that are tested as one before each is tested by itself.
+TILES_PER_RUN = 8
+
 NEGLIGIBLE_LOG = -60.0
 
 
@@ -54,28 +57,27 @@ def kept_leaves(clouds: Clouds, queries: Queries, tile: int, tolerance: float) -
     Kept
     """
     n_tiles = -(-len(queries.points) // tile)
-    everything = Kept(
-        torch.ones(
-            n_tiles, clouds.n_leaves, dtype=torch.bool, device=queries.points.device
-        ),
-        error_bound=0.0,
-    )
+    device = queries.points.device
+    kept = torch.ones(n_tiles, clouds.n_leaves, dtype=torch.bool, device=device)
     if tolerance == 0:
-        return everything
-    low, high = boxes(queries.points, tile)
-    # A kernel's height over the own group's weight, at the least favourable query.
-    own_weight = clouds.weights.sum(1)[queries.own]
-    height = boxes((queries.reference - own_weight.log())[:, None], tile)[1]
+        return Kept(kept, error_bound=0.0)
     threshold = math.log(tolerance / clouds.n_leaves)
-    probe = slice(0, None, PROBE_EVERY)
-    log_share = _log_share_bound(clouds, low[probe], high[probe], height[probe])
-    if float((log_share > threshold).double().mean()) > WORTH_KEEPING_FRACTION:
-        return everything
-    log_share = _log_share_bound(clouds, low, high, height)
-    kept = log_share > threshold
-    # exp() of strongly negative arguments is many times slower.
-    left_out = log_share.clamp_min_(NEGLIGIBLE_LOG).exp_().masked_fill_(kept, 0.0)
-    return Kept(kept, float(left_out.sum(1).max()))
+    tiles = _Tiles.of(clouds, queries, tile)
+    at_most = _log_shares(clouds, tiles.every(PROBE_EVERY))
+    if float((at_most > threshold).double().mean()) > WORTH_KEEPING_FRACTION:
+        return Kept(kept, error_bound=0.0)
+    # First runs of tiles at once, then the tiles of the runs that come near a leaf.
+    of_runs = _log_shares(clouds, _Tiles.of(clouds, queries, tile * TILES_PER_RUN))
+    near = of_runs > threshold
+    run, leaf = torch.nonzero(near, as_tuple=True)
+    pair_tile, pair_leaf = _tiles_of_runs(run, leaf, n_tiles)
+    of_pairs = _log_shares_of_pairs(clouds, tiles, pair_tile, pair_leaf)
+    is_kept = of_pairs > threshold
+    kept.zero_()
+    kept[pair_tile[is_kept], pair_leaf[is_kept]] = True
+    left_out = _share(of_runs, near).sum(1).repeat_interleave(TILES_PER_RUN)[:n_tiles]
+    left_out.index_add_(0, pair_tile, _share(of_pairs, is_kept))
+    return Kept(kept, float(left_out.max()))
 
 
 def leaves_in_reach(clouds: Clouds, points: Tensor, tolerance: float) -> Tensor:
@@ -106,12 +108,70 @@ def leaves_in_reach(clouds: Clouds, points: Tensor, tolerance: float) -> Tensor:
     return torch.nonzero(at_most >= threshold)[:, 0]
 
 
-def _log_share_bound(
-    clouds: Clouds, low: Tensor, high: Tensor, height: Tensor
+@dataclass(frozen=True)
+class _Tiles:
+    """Boxes of neighbouring queries.
+
+    Attributes
+    ----------
+    low, high : Tensors of shape (n_tiles, n_features)
+        Their corners.
+    height : Tensor of shape (n_tiles, 1)
+        Log of a kernel's height over the own group's weight, at the least favourable
+        query.
+    """
+
+    low: Tensor
+    high: Tensor
+    height: Tensor
+
+    @classmethod
+    def of(cls, clouds: Clouds, queries: Queries, tile: int) -> _Tiles:
+        own_weight = clouds.weights.sum(1)[queries.own]
+        heights = (queries.reference - own_weight.log())[:, None]
+        return cls(*boxes(queries.points, tile), boxes(heights, tile)[1])
+
+    def every(self, step: int) -> _Tiles:
+        return _Tiles(self.low[::step], self.high[::step], self.height[::step])
+
+
+def _log_shares(clouds: Clouds, tiles: _Tiles) -> Tensor:
+    """Log of the most that each leaf can add to the density at a query of each tile."""
+    gaps = squared_gaps(tiles.low, tiles.high, clouds.low, clouds.high)
+    return gaps.mul_(-0.5).add_(tiles.height).add_(_log_mass(clouds))
+
+
+def _log_shares_of_pairs(
+    clouds: Clouds, tiles: _Tiles, tile: Tensor, leaf: Tensor
 ) -> Tensor:
-    log_mass = (clouds.offsets.shape[1] * _leaf_weights(clouds)).log()
-    gaps = squared_gaps(low, high, clouds.low, clouds.high)
-    return gaps.mul_(-0.5).add_(height).add_(log_mass)
+    """Do the same for some pairs of a tile and a leaf, of shape (n_pairs,)."""
+    log_shares = tiles.height[tile, 0] + _log_mass(clouds)[leaf]
+    for axis in range(tiles.low.shape[1]):
+        low, high = tiles.low[:, axis][tile], tiles.high[:, axis][tile]
+        above = clouds.low[:, axis][leaf].sub_(high)
+        below = low.sub_(clouds.high[:, axis][leaf])
+        gap = torch.maximum(above, below).clamp_min_(0.0)
+        log_shares.addcmul_(gap, gap, value=-0.5)
+    return log_shares
+
+
+def _tiles_of_runs(run: Tensor, leaf: Tensor, n_tiles: int) -> tuple[Tensor, Tensor]:
+    """Replace each pair of a run and a leaf by those of the run's tiles."""
+    within = torch.arange(TILES_PER_RUN, device=run.device)
+    tile = (run[:, None] * TILES_PER_RUN + within).flatten()
+    leaf = leaf.repeat_interleave(TILES_PER_RUN)
+    exists = tile < n_tiles
+    return tile[exists], leaf[exists]
+
+
+def _share(log_share: Tensor, is_kept: Tensor) -> Tensor:
+    """Shares of what is left out, 0 for what is kept; overwrites its input."""
+    # exp() of strongly negative arguments is many times slower.
+    return log_share.clamp_min_(NEGLIGIBLE_LOG).exp_().masked_fill_(is_kept, 0.0)
+
+
+def _log_mass(clouds: Clouds) -> Tensor:
+    return (clouds.offsets.shape[1] * _leaf_weights(clouds)).log()
 
 
 def _leaf_weights(clouds: Clouds) -> Tensor:

@@ -201,9 +201,8 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         classes, labels = check_labels(self, y, X)
         law = input_law(X, labels, check_weights(sample_weight, len(X)))
         self._law, self.classes_ = law, classes
-        n_threads = effective_n_jobs(self.n_jobs)
-        with torch_threads(n_threads):
-            self._set_results(self._integrate(law, n_threads))
+        with torch_threads(effective_n_jobs(self.n_jobs)):
+            self._set_results(self._integrate(law))
         return self
 
     def score_samples(self, T):
@@ -303,7 +302,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
             )
         return self.n_mc
 
-    def _integrate(self, law, n_threads):
+    def _integrate(self, law):
         """Sample until the wanted error, or the allowed work, is reached."""
         n_inputs, n_draws, _ = law.centers.shape
         sampler = NoisySampler(law, self.noise_std, self._generator())
@@ -317,7 +316,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         while means.n_samples < wanted:
             n_mc = min(wanted - means.n_samples, per_round)
             samples = sampler.draw(n_mc)
-            terms = information_terms(law, samples, self.noise_std, n_threads=n_threads)
+            terms = information_terms(law, samples, self.noise_std)
             means.add(
                 terms.values | {_last_step(k): v for k, v in terms.remainders.items()},
                 n_mc,

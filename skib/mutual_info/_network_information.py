@@ -223,12 +223,11 @@ def network_mutual_info(
         n_draws=_check_n_draws(n_draws),
         n_mc=_check_n_mc(n_mc, len(law.joint)),
         device=check_device(home if device is None else device),
-        n_threads=effective_n_jobs(n_jobs),
     )
     _check_stopping(tol, max_samples)
     max_mc = max(settings.n_mc, max_samples // len(law.joint))
     means = {layer: _Means(law.input_weights) for layer in layers}
-    with torch_threads(settings.n_threads):
+    with torch_threads(effective_n_jobs(n_jobs)):
         _integrate(means, network, law, settings, tol, max_mc, random_state)
     return [_result(layer, means[layer], law, has_labels) for layer in layers]
 
@@ -241,7 +240,6 @@ class _Settings:
     n_draws: int
     n_mc: int
     device: torch.device
-    n_threads: int
 
 
 def _integrate(
@@ -345,7 +343,6 @@ def _layer_terms(
         noise_std,
         n_blocks=levels.shape[1],
         levels=levels,
-        n_threads=settings.n_threads,
     )
     sums = sums.cpu()
     log_normalizer = n_units * math.log(math.sqrt(2 * math.pi) * noise_std)

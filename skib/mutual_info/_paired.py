@@ -144,9 +144,7 @@ def noise_entropy(n_units: int, noise_std: float) -> float:
     return n_units / 2 * (math.log(2 * math.pi * math.e) + 2 * math.log(noise_std))
 
 
-def information_terms(
-    law: InputLaw, samples: Samples, noise_std: float, *, n_threads: int = 1
-) -> Terms:
+def information_terms(law: InputLaw, samples: Samples, noise_std: float) -> Terms:
     """Evaluate at each sample the terms whose means are the information quantities.
 
     Parameters
@@ -154,7 +152,6 @@ def information_terms(
     law : InputLaw
     samples : Samples
     noise_std : float
-    n_threads : int, default=1
 
     Returns
     -------
@@ -170,7 +167,6 @@ def information_terms(
         noise_std,
         n_blocks=levels.shape[1],
         levels=levels,
-        n_threads=n_threads,
     )
     plug_in = _surrogate_terms(sums, law, samples)
     high, _, _, high_influence, _ = plug_in[:, 0].unbind(1)

@@ -9,6 +9,7 @@ import torch
 from skib._numerics import kernel_sums as module
 from skib._numerics.clouds import Levels
 from skib._numerics.kernel_sums import kernel_sums, mixture_log_density
+from skib._numerics.threads import torch_threads
 
 ENGINES = ["torch", "numba"]
 
@@ -119,17 +120,12 @@ def test_separated_groups_see_only_themselves(rng, draw_case, engine):
 def test_sums_do_not_depend_on_the_threads(rng, draw_case, engine):
     require(engine)
     case = draw_case(rng, "clustered", n_features=5, noise_std=0.1, n_queries=600)
-    one = kernel_sums(*case, 0.1, n_blocks=4, engine=engine, n_threads=1)
-    two = kernel_sums(*case, 0.1, n_blocks=4, engine=engine, n_threads=2)
+    with torch_threads(1):
+        one = kernel_sums(*case, 0.1, n_blocks=4, engine=engine)
+    with torch_threads(2):
+        two = kernel_sums(*case, 0.1, n_blocks=4, engine=engine)
     torch.testing.assert_close(one.own, two.own, rtol=1e-6, atol=0)
     torch.testing.assert_close(one.others, two.others, rtol=1e-6, atol=1e-12)
-
-
-def test_torch_keeps_its_number_of_threads(rng, draw_case):
-    before = torch.get_num_threads()
-    case = draw_case(rng, "random", n_features=2, noise_std=0.1)
-    kernel_sums(*case, 0.1, engine="torch", n_threads=before + 1)
-    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("engine", ENGINES)

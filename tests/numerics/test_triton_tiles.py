@@ -227,7 +227,7 @@ def test_no_kept_leaf_is_a_sum_of_zero(rng, small_case):
     queries = module.Queries.around_own_centers(
         clouds, *(part.to(DEVICE) for part in (centers, groups, draws, noise)), tile=128
     )
-    tiles = TritonTiles(clouds, Levels.among(7, 1, ALL_DRAWS), n_threads=1)
+    tiles = TritonTiles(clouds, Levels.among(7, 1, ALL_DRAWS))
     kept = torch.zeros(2, clouds.n_leaves, dtype=torch.bool, device=DEVICE)
     kept[1] = True
     _, others, others_log = tiles.sums(queries, kept)
