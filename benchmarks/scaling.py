@@ -57,6 +57,8 @@ def _threads_panel(axis):
 def draw(path):
     """Draw cost against centres, features, draws and threads."""
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.4), layout="constrained")
+    for axis in axes[1:3]:
+        axis.sharey(axes[0])
     _threads_panel(axes[3])
     torch.set_num_threads(1)
     _panel(axes[0], CENTERS, lambda n: random_clouds(n, 5), "centres (5 units)")
