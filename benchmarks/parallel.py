@@ -22,8 +22,10 @@ def parallel_table():
         "two independent dense calls": _side_by_side(
             lambda: dense.sums(engine="numba", tolerance=0)
         ),
-        "dense sums, threads": _threads(dense, tolerance=0),
-        "truncated sums, threads": _threads(sparse),
+        "dense sums, numba, threads": _threads(dense, engine="numba", tolerance=0),
+        "dense sums, torch, threads": _threads(dense, engine="torch", tolerance=0),
+        "truncated sums, numba, threads": _threads(sparse, engine="numba"),
+        "truncated sums, torch, threads": _threads(sparse, engine="torch"),
         f"fits of {N_EPOCHS} epochs, workers": _workers(),
     }
     rows = []
@@ -46,9 +48,7 @@ def _side_by_side(task):
 
 
 def _threads(case, **options):
-    return [
-        lambda n=n: case.sums(engine="numba", n_threads=n, **options) for n in (1, 2)
-    ]
+    return [lambda n=n: case.sums(n_threads=n, **options) for n in (1, 2)]
 
 
 def _workers():
