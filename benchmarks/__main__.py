@@ -1,6 +1,6 @@
 """Run every contender in this process, print ratios, refresh docs/performance.md.
 
-python -m benchmarks            # a few minutes; close other programs
+python -m benchmarks            # a quarter of an hour; close other programs
 python -m benchmarks --quick    # one case of each kind, writes nothing
 """
 
@@ -127,7 +127,7 @@ def main():
         "All layers of one epoch, the whole fit": "\n\n".join(
             [fit_table(), trajectory_sentence(), memory_sentence()]
         ),
-        "One core and two, seconds on the wall": parallel_table(),
+        "One core and two, seconds on the wall": "" if quick else parallel_table(),
         "Binned counts, milliseconds": binned_table(),
     }
     if not quick:

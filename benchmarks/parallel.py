@@ -2,16 +2,17 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from joblib import Parallel, delayed
+import numpy as np
 
 from benchmarks.activations import NOISE_STD, random_clouds
 from benchmarks.contenders import Case
-from benchmarks.epochs import fit_all, layers_by_stage
 from benchmarks.tables import markdown_table
 from benchmarks.timing import wall_seconds
+from skib import GaussianMixtureMIEstimator, NoisyMLPClassifier, make_szt
+from skib.inspection import information_flow
 
-N_EPOCHS = 24
-N_REPEATS = 5
+N_EPOCHS = 4
+N_REPEATS = 3
 
 
 def parallel_table():
@@ -26,7 +27,7 @@ def parallel_table():
         "dense sums, torch, threads": _threads(dense, engine="torch", tolerance=0),
         "truncated sums, numba, threads": _threads(sparse, engine="numba"),
         "truncated sums, torch, threads": _threads(sparse, engine="torch"),
-        f"fits of {N_EPOCHS} epochs, workers": _workers(),
+        f"information_flow, {N_EPOCHS} epochs, workers": _workers(),
     }
     rows = []
     for name, on_cores in tasks.items():
@@ -52,9 +53,21 @@ def _threads(case, **options):
 
 
 def _workers():
-    stages = layers_by_stage()
-    epochs = [stages[epoch % len(stages)] for epoch in range(N_EPOCHS)]
+    """The flow from activations alone, which the workers sample themselves."""
+    X, y = make_szt()
+    network = NoisyMLPClassifier(
+        (10, 7, 5, 4, 3),
+        "tanh",
+        noise_std=NOISE_STD,
+        max_iter=200,
+        n_iter_no_change=np.inf,
+        record_epochs=N_EPOCHS,
+        random_state=0,
+    ).fit(X, y)
+    estimator = GaussianMixtureMIEstimator(NOISE_STD, n_mc=1)
     return [
-        lambda n=n: Parallel(n_jobs=n)(delayed(fit_all)(layers) for layers in epochs)
+        lambda n=n: information_flow(
+            network, X, y, estimator=estimator, n_draws=128, random_state=0, n_jobs=n
+        )
         for n in (1, 2)
     ]

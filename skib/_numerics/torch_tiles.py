@@ -27,9 +27,12 @@ QUERIES_PER_TILE = 8
 # these formats promise; beyond, distances are taken by difference.
 DOUBLE_UP_TO_RADIUS = {torch.float32: 1e5, torch.float64: 1e3}
 
-# Exponents made at a time: they stay in a CPU's cache, keep a GPU busy, and repay the
-# dozens of calls they take.
+# Exponents made at a time: enough to repay the dozens of calls they take, and to keep
+# all threads, or a GPU, busy.
 PAIRS_AT_A_TIME = {"cpu": 1 << 21, "cuda": 1 << 25}
+
+# A query's coordinates and their squares in float64, and the product's factor.
+VALUES_PER_UNIT = 4
 
 
 class TorchTiles:
@@ -51,6 +54,7 @@ class TorchTiles:
         self.weights = self.leaves.by_leaf(clouds.weights, lacking=0.0)
         self.in_block = _block_indicator(clouds.offsets, levels.edges)
         self.needs_double = _needs_double(clouds)
+        self.exponents = Exponents(self.leaves)
 
     def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Sum the kernels of the kept leaves at each query.
@@ -77,11 +81,10 @@ class TorchTiles:
         own = points.new_zeros(n_queries, n_levels)
         others = points.new_zeros(*points.shape[:2], n_levels, n_columns)
         others_log = points.new_zeros(*points.shape[:2], n_levels, 1)
-        exponents = Exponents(self.leaves)
         for dtype, visits in self._visits(queries, kept):
             leaves, tiles = visits.leaves, visits.tiles
-            steps = points[tiles] - self.leaves.middles[leaves][:, None, None]
-            kernels = exponents(
+            steps = points[tiles].sub_(self.leaves.middles[leaves][:, None, None])
+            kernels = self.exponents(
                 leaves, steps.flatten(1, 2), reference[tiles].flatten(1), dtype
             )
             kernels.clamp_min_(EXPONENT_FLOOR).exp_()
@@ -98,8 +101,11 @@ class TorchTiles:
     def _visits(
         self, queries: Queries, kept: Tensor
     ) -> Iterator[tuple[torch.dtype, Visits]]:
-        pairs_per_visit = self.leaves.centers.shape[1] * QUERIES_PER_TILE
-        pairs = PAIRS_AT_A_TIME[self.leaves.centers.device.type]
+        _, per_leaf, n_features = self.leaves.centers.shape
+        # Of a wide layer the coordinates take the memory, not the exponents.
+        per_query = max(per_leaf, VALUES_PER_UNIT * n_features)
+        at_a_time = PAIRS_AT_A_TIME[self.leaves.centers.device.type]
+        visits_at_a_time = max(1, at_a_time // (per_query * QUERIES_PER_TILE))
         own_leaf = queries.own // self.leaves.groups_per_leaf
         stored = self.leaves.centers.dtype
         for dtype, is_meant in (
@@ -110,7 +116,7 @@ class TorchTiles:
                 kept & is_meant,
                 own_leaf,
                 tile=QUERIES_PER_TILE,
-                visits_at_a_time=max(1, pairs // pairs_per_visit),
+                visits_at_a_time=visits_at_a_time,
             ):
                 yield dtype, visits
 
@@ -205,7 +211,7 @@ class Exponents:
     """Exponents of the kernels of some leaves at some points, by one product.
 
     The result is overwritten by the next call: pages of new memory cost more than the
-    arithmetic. Not for two threads at once.
+    arithmetic.
     """
 
     def __init__(self, leaves: Leaves) -> None:

@@ -61,8 +61,8 @@ def visits_by_leaf(
         return
     counts = n_visits[order]
     first = counts.cumsum(0) - counts
-    rank, visitor = torch.nonzero(kept.T[order], as_tuple=True)
-    own = _OwnVisits(rank * n_tiles + visitor, first, order, own_leaf, tile, kept.shape)
+    visitor = torch.nonzero(kept.T[order])[:, 1]
+    own = _OwnVisits(kept, order, own_leaf, tile)
     most = counts.tolist()
     start = 0
     while start < len(order):
@@ -80,42 +80,31 @@ def visits_by_leaf(
 
 
 class _OwnVisits:
-    """Where each query meets its own group.
+    """Where each query meets its own group, if its tile keeps it.
 
     Parameters
     ----------
-    visits : Tensor of shape (n_visits,), int64
-        ``rank of the leaf * n_tiles + tile``, ascending.
-    first : Tensor of shape (n_visited,), int64
-        First visit of each leaf, by rank.
+    kept : Tensor of shape (n_tiles, n_leaves), bool
     order : Tensor of shape (n_visited,), int64
         Leaf of each rank.
     own_leaf : Tensor of shape (n_queries,), int64
     tile : int
         Queries per tile.
-    shape : (n_tiles, n_leaves)
     """
 
     def __init__(
-        self,
-        visits: Tensor,
-        first: Tensor,
-        order: Tensor,
-        own_leaf: Tensor,
-        tile: int,
-        shape: torch.Size,
+        self, kept: Tensor, order: Tensor, own_leaf: Tensor, tile: int
     ) -> None:
-        n_tiles, n_leaves = shape
         self.tile = tile
-        ranks = torch.full_like(own_leaf, -1).new_full((n_leaves,), -1)
+        ranks = own_leaf.new_full((kept.shape[1],), -1)
         ranks[order] = torch.arange(len(order), device=order.device)
-        rank = ranks[own_leaf]
         queries = torch.arange(len(own_leaf), device=own_leaf.device)
-        visit = torch.searchsorted(visits, rank * n_tiles + queries // tile)
+        at = queries // tile, own_leaf
+        rank = torch.where(kept[at], ranks[own_leaf], -1)
+        slot = kept.cumsum(0)[at] - 1
         # Sorted by rank, whose queries are then a run.
         self.queries = torch.argsort(rank)
-        self.rank = rank[self.queries]
-        self.slot = (visit - first[rank])[self.queries]
+        self.rank, self.slot = rank[self.queries], slot[self.queries]
         edges = torch.arange(len(order) + 1, device=order.device)
         self.edges = torch.searchsorted(self.rank, edges).tolist()
 

@@ -19,7 +19,8 @@ def fit_seeds(estimator, X, y, *, random_states, sample_weight=None, n_jobs=None
     Small networks share the cost of every call, so that eight seeds take a good deal
     less than eight times one; with ``n_jobs`` they are shared out among cores besides.
     Each clone draws its own weights, batches and noise from its own seed and ends as
-    ``fit`` alone would leave it, up to rounding, which long training amplifies.
+    ``fit`` alone would leave it, up to rounding, which long training amplifies; a later
+    ``partial_fit`` begins with a new optimiser.
 
     Parameters
     ----------
@@ -30,12 +31,14 @@ def fit_seeds(estimator, X, y, *, random_states, sample_weight=None, n_jobs=None
     y : array-like of shape (n_samples,)
         Labels or values.
     random_states : int or sequence
-        One random state per clone; an int n stands for 0, ..., n - 1.
+        One random state per clone; an int n stands for 0, ..., n - 1. A ``RandomState``
+        object belongs to one clone only.
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each sample in the loss.
     n_jobs : int, default=None
         Number of joblib workers, each of which trains its share of the clones
         together; None is 1 unless in a ``joblib.parallel_config`` context, -1 is all.
+        Warnings of workers go to their standard error.
 
     Returns
     -------
@@ -69,17 +72,24 @@ def fit_seeds(estimator, X, y, *, random_states, sample_weight=None, n_jobs=None
     clones = [
         clone(estimator).set_params(random_state=state) for state in random_states
     ]
-    n_workers = joblib.effective_n_jobs(n_jobs)
-    shares = gen_even_slices(len(clones), n_workers) if clones else []
-    fitted = joblib.Parallel(n_jobs=n_jobs)(
-        joblib.delayed(_fit_together)(clones[share], X, y, sample_weight)
-        for share in shares
-    )
-    return [each for share in fitted for each in share]
-
-
-def _fit_together(clones, X, y, sample_weight):
-    """Fit clones side by side and return them: a worker trains copies."""
+    # Checked and begun here: workers are told nothing wrong, and share no generator.
     data = [each._start(X, y, sample_weight) for each in clones]
-    fit_networks(clones, data[0])
+    n_workers = min(joblib.effective_n_jobs(n_jobs), len(clones))
+    if n_workers > 1:
+        shares = gen_even_slices(len(clones), n_workers)
+        fitted = joblib.Parallel(n_jobs=n_workers)(
+            joblib.delayed(_fit_together)(clones[share], data[0]) for share in shares
+        )
+        clones = [each for share in fitted for each in share]
+    elif clones:
+        fit_networks(clones, data[0])
+    for each in clones:
+        # Only a clone that trained alone has an optimiser of its own to go on with.
+        vars(each).pop("_optimizer", None)
+    return clones
+
+
+def _fit_together(clones, data):
+    """Fit clones side by side and return them: a worker trains copies."""
+    fit_networks(clones, data)
     return clones

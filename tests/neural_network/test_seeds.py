@@ -63,12 +63,16 @@ def test_the_estimator_given_is_left_alone():
 @pytest.mark.parametrize("n_seeds", [1, 3])
 def test_workers_share_the_seeds_and_change_nothing(backend, n_seeds):
     model = NoisyMLPClassifier(**OPTIONS)
-    here = fit_seeds(model, X, y, random_states=n_seeds)
+    options = {"random_states": n_seeds, "sample_weight": np.linspace(0.5, 2, len(X))}
+    here = fit_seeds(model, X, y, **options)
     with parallel_config(backend=backend):
-        there = fit_seeds(model, X, y, random_states=n_seeds, n_jobs=2)
+        there = fit_seeds(model, X, y, **options, n_jobs=2)
     assert [each.random_state for each in there] == list(range(n_seeds))
     for ours, theirs in zip(here, there, strict=True):
         np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-8)
+        np.testing.assert_array_equal(ours.recording_.epochs, theirs.recording_.epochs)
+        for each in (ours, theirs):
+            each.partial_fit(X, y)
         np.testing.assert_allclose(
             ours.predict_proba(X), theirs.predict_proba(X), atol=1e-8
         )

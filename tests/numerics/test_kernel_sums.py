@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from skib._numerics import kernel_sums as module
+from skib._numerics import torch_tiles
 from skib._numerics.clouds import Levels
 from skib._numerics.kernel_sums import kernel_sums, mixture_log_density
 from skib._numerics.threads import torch_threads
@@ -75,6 +76,21 @@ def test_levels_hold_the_blocks_that_go_with_the_own_draw(
     torch.testing.assert_close(sums.own, own, **tolerance)
     torch.testing.assert_close(sums.others, others, **tolerance)
     torch.testing.assert_close(sums.others_log, logs, **tolerance)
+
+
+@pytest.mark.parametrize("n_features", [2, 200])
+def test_torch_works_through_small_rectangles_too(
+    rng, draw_case, dense_sums, monkeypatch, n_features
+):
+    """As few kernels at a time as in a large problem: leaves and visits are split."""
+    monkeypatch.setitem(torch_tiles.PAIRS_AT_A_TIME, "cpu", 1500)
+    case = draw_case(
+        rng, "clustered", n_features=n_features, noise_std=0.3, n_draws=12, n_groups=61
+    )
+    sums = kernel_sums(*case, 0.3, engine="torch", tolerance=0)
+    own, others = dense_sums(*case, 0.3, edges=[0, 12])
+    torch.testing.assert_close(sums.own, own, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(sums.others, others, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -19,7 +19,7 @@ def test_every_kept_pair_is_visited_once(kept, at_a_time):
     found = torch.zeros(kept.shape[0] + 1, kept.shape[1], dtype=torch.int64)
     own_leaf = torch.full((13 * TILE,), 5)
     for visits in visits_by_leaf(kept, own_leaf, TILE, at_a_time):
-        assert visits.tiles.numel() <= max(at_a_time, 1)
+        assert visits.tiles.numel() <= at_a_time
         leaves = visits.leaves[:, None].expand_as(visits.tiles)
         one = torch.ones_like(visits.tiles)
         found.index_put_((visits.tiles, leaves), one, accumulate=True)
@@ -42,11 +42,13 @@ def test_each_query_finds_its_own_leaf_once(rng, kept, at_a_time):
     assert (met == 1).all()
 
 
-def test_a_leaf_that_is_not_kept_is_nobodys_own(kept):
-    """Leaves are given in two precisions, one call each."""
-    own_leaf = torch.full((50,), 7)
-    for visits in visits_by_leaf(kept, own_leaf, TILE, 10):
-        assert len(visits.queries) == 0
+def test_a_leaf_that_its_tile_does_not_keep_is_nobodys_own(kept):
+    """Leaf 5 is kept by all tiles but the first, leaf 7 by none."""
+    kept[0, 5] = False
+    for leaf, n_owned in [(5, 46), (7, 0)]:
+        own_leaf = torch.full((50,), leaf)
+        visits = visits_by_leaf(kept, own_leaf, TILE, 10)
+        assert sum(len(each.queries) for each in visits) == n_owned
 
 
 def test_nothing_kept_is_nothing_visited():
