@@ -63,15 +63,16 @@ def kept_leaves(clouds: Clouds, queries: Queries, tile: int, tolerance: float) -
         return Kept(kept, error_bound=0.0)
     threshold = math.log(tolerance / clouds.n_leaves)
     tiles = _Tiles.of(clouds, queries, tile)
-    at_most = _log_shares(clouds, tiles.every(PROBE_EVERY))
+    log_mass = (clouds.offsets.shape[1] * _leaf_weights(clouds)).log()
+    at_most = _log_shares(clouds, log_mass, tiles.every(PROBE_EVERY))
     if float((at_most > threshold).double().mean()) > WORTH_KEEPING_FRACTION:
         return Kept(kept, error_bound=0.0)
     # First runs of tiles at once, then the tiles of the runs that come near a leaf.
-    of_runs = _log_shares(clouds, _Tiles.of(clouds, queries, tile * TILES_PER_RUN))
+    of_runs = _log_shares(clouds, log_mass, tiles.joined(TILES_PER_RUN))
     near = of_runs > threshold
     run, leaf = torch.nonzero(near, as_tuple=True)
     pair_tile, pair_leaf = _tiles_of_runs(run, leaf, n_tiles)
-    of_pairs = _log_shares_of_pairs(clouds, tiles, pair_tile, pair_leaf)
+    of_pairs = _log_shares_of_pairs(clouds, log_mass, tiles, pair_tile, pair_leaf)
     is_kept = of_pairs > threshold
     kept.zero_()
     kept[pair_tile[is_kept], pair_leaf[is_kept]] = True
@@ -134,18 +135,23 @@ class _Tiles:
     def every(self, step: int) -> _Tiles:
         return _Tiles(self.low[::step], self.high[::step], self.height[::step])
 
+    def joined(self, run: int) -> _Tiles:
+        """Boxes around runs of this many tiles."""
+        low, high = boxes(self.low, run)[0], boxes(self.high, run)[1]
+        return _Tiles(low, high, boxes(self.height, run)[1])
 
-def _log_shares(clouds: Clouds, tiles: _Tiles) -> Tensor:
+
+def _log_shares(clouds: Clouds, log_mass: Tensor, tiles: _Tiles) -> Tensor:
     """Log of the most that each leaf can add to the density at a query of each tile."""
     gaps = squared_gaps(tiles.low, tiles.high, clouds.low, clouds.high)
-    return gaps.mul_(-0.5).add_(tiles.height).add_(_log_mass(clouds))
+    return gaps.mul_(-0.5).add_(tiles.height).add_(log_mass)
 
 
 def _log_shares_of_pairs(
-    clouds: Clouds, tiles: _Tiles, tile: Tensor, leaf: Tensor
+    clouds: Clouds, log_mass: Tensor, tiles: _Tiles, tile: Tensor, leaf: Tensor
 ) -> Tensor:
     """Do the same for some pairs of a tile and a leaf, of shape (n_pairs,)."""
-    log_shares = tiles.height[tile, 0] + _log_mass(clouds)[leaf]
+    log_shares = tiles.height[tile, 0] + log_mass[leaf]
     for axis in range(tiles.low.shape[1]):
         low, high = tiles.low[:, axis][tile], tiles.high[:, axis][tile]
         above = clouds.low[:, axis][leaf].sub_(high)
@@ -168,10 +174,6 @@ def _share(log_share: Tensor, is_kept: Tensor) -> Tensor:
     """Shares of what is left out, 0 for what is kept; overwrites its input."""
     # exp() of strongly negative arguments is many times slower.
     return log_share.clamp_min_(NEGLIGIBLE_LOG).exp_().masked_fill_(is_kept, 0.0)
-
-
-def _log_mass(clouds: Clouds) -> Tensor:
-    return (clouds.offsets.shape[1] * _leaf_weights(clouds)).log()
 
 
 def _leaf_weights(clouds: Clouds) -> Tensor:

@@ -72,7 +72,7 @@ def fit_seeds(estimator, X, y, *, random_states, sample_weight=None, n_jobs=None
     clones = [
         clone(estimator).set_params(random_state=state) for state in random_states
     ]
-    # Checked and begun here: workers are told nothing wrong, and share no generator.
+    # Checked and begun here, so that bad input fails before any worker starts.
     data = [each._start(X, y, sample_weight) for each in clones]
     n_workers = min(joblib.effective_n_jobs(n_jobs), len(clones))
     if n_workers > 1:
