@@ -11,6 +11,8 @@ from benchmarks.timing import MatrixProduct, interleaved
 from skib._numerics.kernel_sums import kernel_sums
 from skib._numerics.threads import torch_threads
 
+ALL_DRAWS = torch.ones(1, 1, 1)
+
 # An exponential costs about five multiply-adds, its polynomial.
 EXPONENTIAL = 5
 
@@ -39,7 +41,7 @@ class Case:
         self.points = self.centers[self.groups, self.draws] + self.noise
         self.few = self.points[:FEW_POINTS]
 
-    def sums(self, *, n_threads=1, **options):
+    def sums(self, *, levels=ALL_DRAWS, n_threads=1, **options):
         with torch_threads(n_threads):
             return kernel_sums(
                 self.centers,
@@ -48,6 +50,7 @@ class Case:
                 self.draws,
                 self.noise,
                 self.noise_std,
+                levels=levels,
                 **options,
             )
 

@@ -13,10 +13,11 @@ import sys
 import torch
 
 from benchmarks.activations import random_clouds
-from benchmarks.contenders import SLOW, Case
+from benchmarks.contenders import ALL_DRAWS, SLOW, Case
 from benchmarks.tables import markdown_table
-from skib._numerics.clouds import Clouds, Levels, Queries
-from skib._numerics.torch_tiles import TorchTiles
+from skib._numerics.kernel_sums import Levels
+from skib._numerics.kernel_sums.clouds import Clouds, Queries
+from skib._numerics.kernel_sums.torch_engine import TorchEngine
 
 CASES = [
     (n, d, noise)
@@ -44,21 +45,19 @@ class GpuCase(Case):
                 setattr(self, name, value.cuda())
 
 
-def engine_sums(case, tiles_of):
+def engine_sums(case, engine_of):
     """Return the dense sums of an engine, everything else done beforehand."""
     clouds = Clouds.sorted_in_space(
         case.centers, case.weights, case.noise_std, torch.float32
     )
-    tile = tiles_of.queries_per_tile
+    tile = engine_of.queries_per_tile
     queries = Queries.around_own_centers(
         clouds, case.centers, case.groups, case.draws, case.noise, tile=tile
     )
-    # All draws together, with what the estimators ask for.
-    levels = Levels.among(case.centers.shape[1], 1, torch.ones(1, 1, 1))
-    tiles = tiles_of(clouds, levels)
+    engine = engine_of(clouds, Levels.among(case.centers.shape[1], ALL_DRAWS))
     n_tiles = -(-case.n_queries // tile)
     kept = torch.ones(n_tiles, clouds.n_leaves, dtype=torch.bool, device="cuda")
-    return lambda: tiles.sums(queries, kept)
+    return lambda: engine.sums(queries, kept)
 
 
 def best_seconds(task, repeats=5):
@@ -82,14 +81,14 @@ def multiply_adds_per_second():
 
 
 def pairs_per_second(n_centers, n_features, noise_std):
-    from skib._numerics.triton_tiles import TritonTiles
+    from skib._numerics.kernel_sums.triton_engine import TritonEngine
 
     clouds = random_clouds(n_centers, n_features)
     case = GpuCase(clouds, noise_std, n_centers)
     few = GpuCase(clouds, noise_std, FEW_QUERIES)
     tasks = {
-        "skib triton": (case, engine_sums(case, TritonTiles)),
-        "skib torch": (case, engine_sums(case, TorchTiles)),
+        "skib triton": (case, engine_sums(case, TritonEngine)),
+        "skib torch": (case, engine_sums(case, TorchEngine)),
     }
     for name in ("torch cdist + logsumexp", "KeOps logsumexp"):
         if name in SLOW:

@@ -72,35 +72,6 @@ def number_distinct(keys: NDArray[np.integer]) -> NDArray[np.int64]:
     return numbers
 
 
-def count_rows(
-    codes: NDArray[np.integer],
-    n_codes: ArrayLike,
-    weights: NDArray[np.floating] | None = None,
-) -> NDArray[np.floating] | NDArray[np.integer]:
-    """Count how often each distinct row occurs.
-
-    Parameters
-    ----------
-    codes : integer array of shape (n_rows, n_columns)
-        Column ``k`` holds 0 to ``n_codes[k] - 1``. A label is one column more.
-    n_codes : int or sequence of n_columns ints
-        How many codes there are, overall or by column.
-    weights : array of shape (n_rows,), default=None
-        Sum these instead of counting.
-
-    Returns
-    -------
-    counts : array of shape (n_distinct,)
-        One count (or sum of weights) per distinct row, in no order to rely on.
-    """
-    keys = _row_keys(codes, np.broadcast_to(n_codes, codes.shape[1]))
-    if weights is None:
-        edges = _run_edges(np.sort(keys))
-        return edges[1:] - edges[:-1]
-    order = np.argsort(keys)
-    return np.add.reduceat(weights[order], _run_edges(keys[order])[:-1])
-
-
 def _row_keys(
     codes: NDArray[np.integer], n_codes: NDArray[np.integer]
 ) -> NDArray[np.int64]:
@@ -145,10 +116,3 @@ def _mixed_radix(codes: NDArray[np.integer], radices: list[int]) -> NDArray[np.i
         exact[: len(some)] = some
         keys[start : start + n_rows] = exact[: len(some)] @ weights
     return keys
-
-
-def _run_edges(ordered: NDArray) -> NDArray[np.intp]:
-    """Return where each run of equal numbers starts, and the end."""
-    is_edge = np.ones(len(ordered) + 1, dtype=bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=is_edge[1:-1])
-    return np.flatnonzero(is_edge)

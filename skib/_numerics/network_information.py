@@ -141,7 +141,6 @@ def information_terms(
     information, label_information, last_step, label_last_step = _extrapolate(
         density.middle, joint, prior, sums.others, n_draws
     )
-    assert sums.others_log is not None
     of_kernels = posterior_information(
         weight, sums.own[:, -1], sums.others[:, -1].sum(1), sums.others_log[:, -1]
     )

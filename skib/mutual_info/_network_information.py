@@ -341,7 +341,6 @@ def _layer_terms(
         draws.to(device),
         noise.to(device),
         noise_std,
-        n_blocks=levels.shape[1],
         levels=levels,
     )
     sums = sums.cpu()

@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skib._numerics.clouds import Levels
-from skib._numerics.decoder import MAX_FEATURES, gaussian_sums
-from skib._numerics.kernel_sums import KernelSums, kernel_sums
+from skib._numerics.gaussian_summaries import MAX_FEATURES, gaussian_sums
+from skib._numerics.kernel_sums import KernelSums, Levels, kernel_sums
 from skib._numerics.posterior import posterior_information
 from skib.mutual_info._input_law import InputLaw
 
@@ -41,7 +40,7 @@ NESTED = torch.tensor(
     ]
 )
 ALL_DRAWS = torch.tensor([[[1]]])
-MIN_DRAWS = N_BLOCKS = 4
+MIN_DRAWS = 4
 # From this many samples per input on, draws are sampled in pairs.
 PAIRS_FROM = 4
 SAMPLES_PER_TILE = 1024
@@ -165,7 +164,6 @@ def information_terms(law: InputLaw, samples: Samples, noise_std: float) -> Term
         samples.draws,
         samples.noise,
         noise_std,
-        n_blocks=levels.shape[1],
         levels=levels,
     )
     plug_in = _surrogate_terms(sums, law, samples)
@@ -242,7 +240,6 @@ def _surrogate_terms(sums: KernelSums, law: InputLaw, samples: Samples) -> Tenso
     """
     joint = law.joint[samples.groups][:, None]
     weight = joint.sum(2)
-    assert sums.others_log is not None
     about_inputs = posterior_information(
         weight.expand_as(sums.own), sums.own, sums.others.sum(2), sums.others_log
     )
@@ -263,7 +260,7 @@ def _surrogate_terms(sums: KernelSums, law: InputLaw, samples: Samples) -> Tenso
 
 def _draws_per_level(law: InputLaw, samples: Samples) -> Tensor:
     """How many draws each level of each sample holds, of shape (n_samples, 3)."""
-    levels = Levels.among(law.centers.shape[1], N_BLOCKS, NESTED)
+    levels = Levels.among(law.centers.shape[1], NESTED)
     sizes = torch.tensor(np.diff(levels.edges)).to(samples.noise)
     return torch.einsum("kbs,b->sk", levels.blocks_of(samples.draws), sizes)
 

@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("numba")
 import numba
 
-from skib._numerics import numba_tiles
-from skib._numerics.lanes import (
+from skib._numerics.kernel_sums import numba_engine
+from skib._numerics.kernel_sums.lanes import (
     FORMATS,
     N_LANES,
     add_exp2,
@@ -84,7 +84,7 @@ def test_logarithm_is_right_to_rounding(dtype, tolerance):
 
 
 def test_no_compiled_code_may_reorder():
-    for compiled in [sum_of_exp2, numba_tiles._compiled(3, True)]:
+    for compiled in [sum_of_exp2, numba_engine._compiled(3, True)]:
         assert not compiled.targetoptions.get("fastmath", False)
 
 
@@ -98,4 +98,4 @@ def test_code_is_compiled_where_none_can_be_kept(monkeypatch):
         return njit(**options)
 
     monkeypatch.setattr(numba, "njit", without_a_place)
-    assert numba_tiles._jit(lambda x: x + 1)(1) == 2
+    assert numba_engine._jit(lambda x: x + 1)(1) == 2

@@ -12,8 +12,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from skib._numerics.clouds import EXPANDED_UP_TO_RADIUS, Clouds, Levels, Queries
-from skib._numerics.visits import Visits, visits_by_leaf
+from skib._numerics.kernel_sums.clouds import (
+    EXPANDED_UP_TO_RADIUS,
+    Clouds,
+    Queries,
+)
+from skib._numerics.kernel_sums.leaf_visits import LeafVisits, leaf_visits
+from skib._numerics.kernel_sums.levels import Levels
 
 # exp() of strongly negative arguments is 8-20 times slower on CPUs, and so are
 # products of its tiny results. Below this floor a kernel is invisible beside the own
@@ -35,7 +40,7 @@ PAIRS_AT_A_TIME = {"cpu": 1 << 21, "cuda": 1 << 25}
 VALUES_PER_UNIT = 4
 
 
-class TorchTiles:
+class TorchEngine:
     """Kernel sums over some clouds, by matrix products and in-place exponentials.
 
     Parameters
@@ -57,22 +62,7 @@ class TorchTiles:
         self.exponents = Exponents(self.leaves)
 
     def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sum the kernels of the kept leaves at each query.
-
-        Parameters
-        ----------
-        queries : Queries
-            In order.
-        kept : Tensor of shape (n_tiles, n_leaves), bool
-            Leaves to sum over, tile by tile.
-
-        Returns
-        -------
-        own : Tensor of shape (n_queries, n_levels), float64
-        others : Tensor of shape (n_queries, n_levels, n_columns), float64
-        others_log : Tensor of shape (n_queries, n_levels), float64
-            Zero where the levels do not ask for it.
-        """
+        """Sum the kernels of the kept leaves at each query: see `Engine`."""
         points = _in_tiles(queries.points)
         reference = _in_tiles(queries.reference)
         blocks = _in_tiles(self.levels.blocks_of(queries.draws).movedim(2, 0))
@@ -92,15 +82,14 @@ class TorchTiles:
             self._set_own_apart(sums, visits, queries.own, own)
             weights = self.weights[leaves].to(dtype)
             _add_over_groups(others, weights, sums, tiles)
-            if self.levels.with_logs:
-                weights = weights.sum(2, keepdim=True)
-                _add_over_groups(others_log, weights, _times_own_log(sums), tiles)
+            weights = weights.sum(2, keepdim=True)
+            _add_over_groups(others_log, weights, _times_own_log(sums), tiles)
         rows = slice(n_queries)
         return own, others.flatten(0, 1)[rows], others_log.flatten(0, 1)[rows, :, 0]
 
     def _visits(
         self, queries: Queries, kept: Tensor
-    ) -> Iterator[tuple[torch.dtype, Visits]]:
+    ) -> Iterator[tuple[torch.dtype, LeafVisits]]:
         _, per_leaf, n_features = self.leaves.centers.shape
         # Of a wide layer the coordinates take the memory, not the exponents.
         per_query = max(per_leaf, VALUES_PER_UNIT * n_features)
@@ -112,7 +101,7 @@ class TorchTiles:
             (stored, ~self.needs_double),
             (torch.float64, self.needs_double),
         ):
-            for visits in visits_by_leaf(
+            for visits in leaf_visits(
                 kept & is_meant,
                 own_leaf,
                 tile=QUERIES_PER_TILE,
@@ -132,7 +121,7 @@ class TorchTiles:
         return torch.stack([(by_block * held).sum(2) for held in in_level], dim=2)
 
     def _set_own_apart(
-        self, sums: Tensor, visits: Visits, groups: Tensor, own: Tensor
+        self, sums: Tensor, visits: LeafVisits, groups: Tensor, own: Tensor
     ) -> None:
         """Move the sums over each query's own group from `sums` to `own`."""
         within = groups[visits.queries] % self.leaves.groups_per_leaf

@@ -193,53 +193,6 @@ class Queries:
             yield self.part(start, start + size)
 
 
-@dataclass(frozen=True)
-class Levels:
-    """Sets of draws that are summed together, made of blocks of neighbouring draws.
-
-    Attributes
-    ----------
-    edges : list of n_blocks + 1 ints
-        Where the blocks begin and end.
-    members : Tensor of shape (n_levels, n_blocks, n_blocks), float64
-        Whether a level holds a block, 1 or 0: by level, block of the query's own draw,
-        block.
-    with_logs : bool
-        Whether s ln s of the sums over groups is summed too.
-    """
-
-    edges: list[int]
-    members: Tensor
-    with_logs: bool
-
-    @classmethod
-    def among(cls, n_draws: int, n_blocks: int, members: Tensor | None) -> Levels:
-        """Cut draws into nearly equal blocks; without members each is a level."""
-        edges = [block * n_draws // n_blocks for block in range(n_blocks + 1)]
-        if members is not None:
-            return cls(edges, members.double(), with_logs=True)
-        single = torch.eye(n_blocks, dtype=torch.float64)[:, None]
-        return cls(edges, single.expand(-1, n_blocks, -1), with_logs=False)
-
-    @property
-    def is_single(self) -> bool:
-        """Whether all draws together are the only level."""
-        return self.members.numel() == 1
-
-    def blocks_of(self, draws: Tensor) -> Tensor:
-        """Blocks in each level of queries with these own draws.
-
-        Of shape (n_levels, n_blocks, n_queries).
-        """
-        own = self.block_of(draws)
-        return self.members.to(draws.device)[:, own].mT.contiguous()
-
-    def block_of(self, draws: Tensor) -> Tensor:
-        """Block in which each draw lies."""
-        starts = torch.tensor(self.edges[:-1], device=draws.device)
-        return torch.searchsorted(starts, draws, right=True) - 1
-
-
 def _chunk(centers: Tensor) -> int:
     return max(1, VALUES_PER_CHUNK // centers[0].numel())
 

@@ -15,18 +15,24 @@ import torch
 # Interpreters before that of 3.9 do not get along with numpy 2.4.
 pytest.importorskip("triton", "3.3" if torch.cuda.is_available() else "3.9")
 
-from skib._numerics import kernel_sums as module
-from skib._numerics.clouds import Clouds, Levels
-from skib._numerics.kernel_sums import kernel_sums
+from skib._numerics.kernel_sums import Levels, engines, kernel_sums
+from skib._numerics.kernel_sums.clouds import Clouds, Queries
+from skib._numerics.kernel_sums.triton_engine import TritonEngine, _two_floats
 from skib._numerics.network_information import ALL_DRAWS, BLOCKS
-from skib._numerics.triton_tiles import TritonTiles, _two_floats
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def sums_of(case, noise_std, **options):
+def each_of(n_blocks):
+    """Every block is a level."""
+    return torch.eye(n_blocks)[:, None].expand(-1, n_blocks, -1)
+
+
+def sums_of(case, noise_std, *, levels=ALL_DRAWS, **options):
     case = [part.to(DEVICE) for part in case]
-    return kernel_sums(*case, noise_std, engine="triton", **options).cpu()
+    return kernel_sums(
+        *case, noise_std, levels=levels, engine="triton", **options
+    ).cpu()
 
 
 @pytest.fixture
@@ -46,7 +52,7 @@ def small_case(draw_case):
 
 @pytest.fixture
 def in_single_precision(monkeypatch):
-    monkeypatch.setattr(module, "DOUBLE_UP_TO_CENTERS", 0)
+    monkeypatch.setattr(engines, "DOUBLE_UP_TO_CENTERS", 0)
 
 
 @pytest.mark.usefixtures("in_single_precision")
@@ -58,7 +64,7 @@ def test_sums_agree_with_dense_float64(
     rng, log_own_share, small_case, dense_sums, data, n_features, noise_std
 ):
     case = small_case(rng, data, n_features=n_features, noise_std=noise_std)
-    sums = sums_of(case, noise_std, n_blocks=2)
+    sums = sums_of(case, noise_std, levels=each_of(2))
     own, others = dense_sums(*case, noise_std, edges=[0, 3, 7])
     _, weights, groups, *_ = case
     error = log_own_share(sums.own, sums.others, weights, groups)
@@ -90,14 +96,13 @@ def test_small_problems_are_summed_in_float64(
     case = small_case(
         rng, "random", n_features=n_features, noise_std=noise_std, n_queries=9
     )
-    sums = sums_of(case, noise_std, n_blocks=n_blocks, tolerance=0)
-    edges = Levels.among(7, n_blocks, None).edges
+    sums = sums_of(case, noise_std, levels=each_of(n_blocks), tolerance=0)
+    edges = Levels.among(7, each_of(n_blocks)).edges
     own, others = dense_sums(*case, noise_std, edges=edges)
     # Numbers far from 1 keep fewer digits: the queries are rounded before they differ.
     tolerances = {"rtol": max(1e-12, 1e-14 / noise_std**2), "atol": 1e-14}
     torch.testing.assert_close(sums.own, own, **tolerances)
     torch.testing.assert_close(sums.others, others, **tolerances)
-    assert sums.others_log is None
 
 
 ALL_BUT_OWN = torch.stack([torch.ones(3, 3), 1 - torch.eye(3)])
@@ -149,10 +154,9 @@ def test_programs_share_out_many_columns(
 
 def assert_levels_are_right(case, levels, dense_level_sums, monkeypatch, dtype):
     double = dtype == torch.float64
-    monkeypatch.setattr(module, "DOUBLE_UP_TO_CENTERS", 4096 if double else 0)
-    n_draws, n_blocks = case[0].shape[1], levels.shape[1]
-    sums = sums_of(case, 0.3, n_blocks=n_blocks, levels=levels, tolerance=0)
-    edges = Levels.among(n_draws, n_blocks, levels).edges
+    monkeypatch.setattr(engines, "DOUBLE_UP_TO_CENTERS", 4096 if double else 0)
+    sums = sums_of(case, 0.3, levels=levels, tolerance=0)
+    edges = Levels.among(case[0].shape[1], levels).edges
     own, others, logs = dense_level_sums(*case, 0.3, edges=edges, levels=levels)
     # Logarithms of both signs cancel.
     tolerance = {} if double else {"rtol": 1e-4, "atol": 1e-5}
@@ -224,13 +228,13 @@ def test_no_kept_leaf_is_a_sum_of_zero(rng, small_case):
     clouds = Clouds.sorted_in_space(
         centers.to(DEVICE), weights.to(DEVICE), 0.1, torch.float32
     )
-    queries = module.Queries.around_own_centers(
+    queries = Queries.around_own_centers(
         clouds, *(part.to(DEVICE) for part in (centers, groups, draws, noise)), tile=128
     )
-    tiles = TritonTiles(clouds, Levels.among(7, 1, ALL_DRAWS))
+    engine = TritonEngine(clouds, Levels.among(7, ALL_DRAWS))
     kept = torch.zeros(2, clouds.n_leaves, dtype=torch.bool, device=DEVICE)
     kept[1] = True
-    _, others, others_log = tiles.sums(queries, kept)
+    _, others, others_log = engine.sums(queries, kept)
     assert float(others[:128].abs().max()) == float(others_log[:128].abs().max()) == 0.0
     assert float(others[128:].min()) > 0.0
 
@@ -247,7 +251,10 @@ import torch
 from skib._numerics.kernel_sums import kernel_sums
 zero = torch.zeros(1, dtype=torch.int64)
 centers = torch.zeros(1, 1, 1)
-kernel_sums(centers, torch.ones(1, 1), zero, zero, centers[0], 1.0, engine="triton")
+one = torch.ones(1, 1, 1)
+kernel_sums(
+    centers, one[0], zero, zero, centers[0], 1.0, levels=one, engine="triton"
+)
 """
 
 # For a GPU of compute capability 9.0, which need not be there.
@@ -257,7 +264,7 @@ import sys
 from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from skib._numerics.triton_tiles import _sum_leaves
+from skib._numerics.kernel_sums.triton_engine import _sum_leaves
 
 constants = json.loads(sys.argv[1])
 types = dict(own="*i32", order="*i64", starts="*i64")
@@ -305,7 +312,6 @@ def test_a_pair_costs_what_it_must(n_draws, n_features, expanded):
     """
     constants = {
         "EXPANDED": expanded,
-        "WITH_LOGS": True,
         "FEATURES": n_features,
         "UNROLLED": n_features,
         "LEVELS": 1 if n_draws == 1 else 4,

@@ -17,8 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skib._numerics.clouds import EXPANDED_UP_TO_RADIUS, Clouds, Levels, Queries
-from skib._numerics.lanes import (
+from skib._numerics.kernel_sums.clouds import (
+    EXPANDED_UP_TO_RADIUS,
+    Clouds,
+    Queries,
+)
+from skib._numerics.kernel_sums.lanes import (
     FORMATS,
     N_LANES,
     add,
@@ -31,6 +35,7 @@ from skib._numerics.lanes import (
     subtract,
     times_own_log,
 )
+from skib._numerics.kernel_sums.levels import Levels
 from skib._numerics.threads import in_threads
 
 # One kernel is compiled per number of features up to this, one for all above.
@@ -42,7 +47,7 @@ LOG2_E = math.log2(math.e)
 LEAVES_PER_FLUSH = 32
 
 
-class NumbaTiles:
+class NumbaEngine:
     """Kernel sums over some clouds, compiled for their number of features.
 
     Parameters
@@ -78,22 +83,7 @@ class NumbaTiles:
         )
 
     def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sum the kernels of the kept leaves at each query.
-
-        Parameters
-        ----------
-        queries : Queries
-            In order.
-        kept : Tensor of shape (n_tiles, n_leaves), bool
-            Leaves to sum over, tile by tile.
-
-        Returns
-        -------
-        own : Tensor of shape (n_queries, n_levels), float64
-        others : Tensor of shape (n_queries, n_levels, n_columns), float64
-        others_log : Tensor of shape (n_queries, n_levels), float64
-            Zero where the levels do not ask for it.
-        """
+        """Sum the kernels of the kept leaves at each query: see `Engine`."""
         n_queries, n_levels = len(queries.points), len(self.levels.members)
         own = np.zeros((n_levels, n_queries))
         # The last column is that of s ln s.
@@ -111,7 +101,6 @@ class NumbaTiles:
                 blocks,
                 *self.clouds,
                 np.array(self.levels.edges),
-                self.levels.with_logs,
                 own,
                 others,
             )
@@ -222,7 +211,7 @@ def _set_own_apart(group, query_group, first, n_queries, sums, own_level):  # ty
 
 
 @numba.njit(inline="always")
-def _add_weighted(weights, with_logs, sums, total):  # type: ignore[no-untyped-def]
+def _add_weighted(weights, sums, total):  # type: ignore[no-untyped-def]
     """Add to the columns' totals, and s ln s with all weight to the last one."""
     n_columns = len(weights)
     weight = weights.dtype.type(0.0)
@@ -230,9 +219,8 @@ def _add_weighted(weights, with_logs, sums, total):  # type: ignore[no-untyped-d
         if weights[c] != 0.0:
             weight += weights[c]
             store(total, c, multiply_add(spread(weights[c]), sums, load(total, c)))
-    if with_logs:
-        logs = multiply_add(spread(weight), times_own_log(sums), load(total, n_columns))
-        store(total, n_columns, logs)
+    logs = multiply_add(spread(weight), times_own_log(sums), load(total, n_columns))
+    store(total, n_columns, logs)
 
 
 @numba.njit(inline="always")
@@ -270,7 +258,6 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
         code,
         shift,
         edges,
-        with_logs,
         own,
         others,
     ):
@@ -334,7 +321,7 @@ def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
                                 group, query_group, first, n_queries, apart, own[k]
                             )
                             of_level = load(apart, 0)
-                        _add_weighted(weights[group], with_logs, of_level, total[k])
+                        _add_weighted(weights[group], of_level, total[k])
                 n_summed += 1
                 if n_summed % LEAVES_PER_FLUSH == 0:
                     _flush(total, first, n_queries, others)

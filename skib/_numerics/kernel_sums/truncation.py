@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skib._numerics.clouds import Clouds, Queries
 from skib._numerics.geometry import boxes, squared_gaps
+from skib._numerics.kernel_sums.clouds import Clouds, Queries
 
 # Every so many tiles are looked at to see whether leaving out can pay at all.
 PROBE_EVERY = 16
@@ -62,7 +62,7 @@ def kept_leaves(clouds: Clouds, queries: Queries, tile: int, tolerance: float) -
     if tolerance == 0:
         return Kept(kept, error_bound=0.0)
     threshold = math.log(tolerance / clouds.n_leaves)
-    tiles = _Tiles.of(clouds, queries, tile)
+    tiles = _TileBoxes.of(clouds, queries, tile)
     log_mass = (clouds.offsets.shape[1] * _leaf_weights(clouds)).log()
     at_most = _log_shares(clouds, log_mass, tiles.every(PROBE_EVERY))
     if float((at_most > threshold).double().mean()) > WORTH_KEEPING_FRACTION:
@@ -110,7 +110,7 @@ def leaves_in_reach(clouds: Clouds, points: Tensor, tolerance: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Tiles:
+class _TileBoxes:
     """Boxes of neighbouring queries.
 
     Attributes
@@ -127,28 +127,28 @@ class _Tiles:
     height: Tensor
 
     @classmethod
-    def of(cls, clouds: Clouds, queries: Queries, tile: int) -> _Tiles:
+    def of(cls, clouds: Clouds, queries: Queries, tile: int) -> _TileBoxes:
         own_weight = clouds.weights.sum(1)[queries.own]
         heights = (queries.reference - own_weight.log())[:, None]
         return cls(*boxes(queries.points, tile), boxes(heights, tile)[1])
 
-    def every(self, step: int) -> _Tiles:
-        return _Tiles(self.low[::step], self.high[::step], self.height[::step])
+    def every(self, step: int) -> _TileBoxes:
+        return _TileBoxes(self.low[::step], self.high[::step], self.height[::step])
 
-    def joined(self, run: int) -> _Tiles:
+    def joined(self, run: int) -> _TileBoxes:
         """Boxes around runs of this many tiles."""
         low, high = boxes(self.low, run)[0], boxes(self.high, run)[1]
-        return _Tiles(low, high, boxes(self.height, run)[1])
+        return _TileBoxes(low, high, boxes(self.height, run)[1])
 
 
-def _log_shares(clouds: Clouds, log_mass: Tensor, tiles: _Tiles) -> Tensor:
+def _log_shares(clouds: Clouds, log_mass: Tensor, tiles: _TileBoxes) -> Tensor:
     """Log of the most that each leaf can add to the density at a query of each tile."""
     gaps = squared_gaps(tiles.low, tiles.high, clouds.low, clouds.high)
     return gaps.mul_(-0.5).add_(tiles.height).add_(log_mass)
 
 
 def _log_shares_of_pairs(
-    clouds: Clouds, log_mass: Tensor, tiles: _Tiles, tile: Tensor, leaf: Tensor
+    clouds: Clouds, log_mass: Tensor, tiles: _TileBoxes, tile: Tensor, leaf: Tensor
 ) -> Tensor:
     """Do the same for some pairs of a tile and a leaf, of shape (n_pairs,)."""
     log_shares = tiles.height[tile, 0] + log_mass[leaf]

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from skib._numerics.clouds import Clouds, Queries
-from skib._numerics.truncation import kept_leaves
+from skib._numerics.kernel_sums.clouds import Clouds, Queries
+from skib._numerics.kernel_sums.truncation import kept_leaves
 
 
 @pytest.mark.parametrize("tile", [3, 8, 32])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Visits:
+class LeafVisits:
     """Some leaves and, for each, as many tiles that visit it.
 
     Attributes
@@ -36,9 +36,9 @@ class Visits:
     columns: Tensor
 
 
-def visits_by_leaf(
+def leaf_visits(
     kept: Tensor, own_leaf: Tensor, tile: int, visits_at_a_time: int
-) -> Iterator[Visits]:
+) -> Iterator[LeafVisits]:
     """Yield all pairs of a leaf and a tile that keeps it, many at a time.
 
     Parameters
@@ -71,7 +71,7 @@ def visits_by_leaf(
         for slots in torch.arange(n_slots, device=kept.device).split(visits_at_a_time):
             at = (first[start:stop, None] + slots).clamp_max_(len(visitor) - 1)
             is_visited = slots < counts[start:stop, None]
-            yield Visits(
+            yield LeafVisits(
                 order[start:stop],
                 torch.where(is_visited, visitor[at], n_tiles),
                 *own.among(start, stop, slots),

@@ -25,7 +25,12 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn.functional import pad
 
-from skib._numerics.clouds import EXPANDED_UP_TO_RADIUS, Clouds, Levels, Queries
+from skib._numerics.kernel_sums.clouds import (
+    EXPANDED_UP_TO_RADIUS,
+    Clouds,
+    Queries,
+)
+from skib._numerics.kernel_sums.levels import Levels
 
 # Four queries for each thread of one warp: a coordinate of a centre is loaded once for
 # four pairs, and the box of a tile stays small.
@@ -58,7 +63,7 @@ SMALLEST = tl.constexpr(2e-38)
 LOG2_E = math.log2(math.e)
 
 
-class TritonTiles:
+class TritonEngine:
     """Kernel sums over some clouds, compiled for a GPU and their number of features.
 
     Parameters
@@ -89,22 +94,7 @@ class TritonTiles:
         self.weights = self._shares()
 
     def sums(self, queries: Queries, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sum the kernels of the kept leaves at each query.
-
-        Parameters
-        ----------
-        queries : Queries
-            In order.
-        kept : Tensor of shape (n_tiles, n_leaves), bool
-            Leaves to sum over, tile by tile.
-
-        Returns
-        -------
-        own : Tensor of shape (n_queries, n_levels), float64
-        others : Tensor of shape (n_queries, n_levels, n_columns), float64
-        others_log : Tensor of shape (n_queries, n_levels), float64
-            Zero where the levels do not ask for it.
-        """
+        """Sum the kernels of the kept leaves at each query: see `Engine`."""
         n_rows = max(1, VALUES_PER_CHUNK // self.clouds.offsets[0].numel())
         own = torch.cat([self._own_sums(part) for part in queries.parts(n_rows)])
         others, others_log = self._partial_sums(queries, kept)
@@ -150,7 +140,6 @@ class TritonTiles:
                 self.clouds.groups_per_leaf // self.together,
                 *self.centers.shape[:3],
                 EXPANDED=self.expanded,
-                WITH_LOGS=self.levels.with_logs,
                 FEATURES=n_features,
                 UNROLLED=n_features if n_features <= UNROLLED_UP_TO_FEATURES else 1,
                 LEVELS=len(self.members),
@@ -254,7 +243,6 @@ def _sum_leaves(  # type: ignore[no-untyped-def]
     n_blocks,
     n_chunks,
     EXPANDED: tl.constexpr,
-    WITH_LOGS: tl.constexpr,
     FEATURES: tl.constexpr,
     UNROLLED: tl.constexpr,
     LEVELS: tl.constexpr,
@@ -317,7 +305,7 @@ def _sum_leaves(  # type: ignore[no-untyped-def]
             group = (item * TOGETHER + tl.arange(0, TOGETHER)).to(tl.int32)
             s = tl.where(group[:, None] == own_group[None, :], 0.0, s)
             total, log_total = _add_weighted(
-                total, log_total, s, log_s, weight, COLUMNS, TOGETHER, WITH_LOGS
+                total, log_total, s, log_s, weight, COLUMNS, TOGETHER
             )
     place = ((query * n_programs + program) * n_shares + share)[None, :] * LEVELS
     place += level[:, None]
@@ -367,7 +355,6 @@ def _add_weighted(  # type: ignore[no-untyped-def]
     weights,
     COLUMNS: tl.constexpr,
     TOGETHER: tl.constexpr,
-    WITH_LOGS: tl.constexpr,
 ):
     """Add weighted sums to the columns' totals, and s ln s with all their weight."""
     column, slot = tl.arange(0, COLUMNS)[None, :, None], tl.arange(0, TOGETHER)
@@ -376,8 +363,7 @@ def _add_weighted(  # type: ignore[no-untyped-def]
         weight = tl.load(weights + c * TOGETHER + slot)[:, None]
         terms = _over_groups(weight * s, TOGETHER)
         total = tl.where(column == c, total + terms[:, None, :], total)
-        if WITH_LOGS:
-            log_total += _over_groups(weight * logs, TOGETHER)
+        log_total += _over_groups(weight * logs, TOGETHER)
     return total, log_total
 
 
