@@ -6,6 +6,7 @@ __all__ = [
     "ImportanceSamplingWarning",
     "SaturationWarning",
     "SkibWarning",
+    "SweepInterruptedWarning",
     "UncoveredBinsWarning",
 ]
 
@@ -32,3 +33,7 @@ class EstimateNotConvergedWarning(SkibWarning):
 
 class ImportanceSamplingWarning(SkibWarning):
     """Importance sampling through a network failed; another estimate stands in."""
+
+
+class SweepInterruptedWarning(SkibWarning):
+    """The user interrupted work over epochs; those that are finished are returned."""

@@ -10,6 +10,7 @@ import skib
 ROOT = Path(skib.__file__).parent
 STANDARD = {
     "__future__",
+    "abc",
     "collections",
     "concurrent",
     "contextlib",
@@ -17,6 +18,7 @@ STANDARD = {
     "dataclasses",
     "functools",
     "importlib",
+    "inspect",
     "itertools",
     "json",
     "math",
@@ -36,28 +38,27 @@ GROUND = {
     "skib._version",
     "skib.exceptions",
 }
+FITTING = {"sklearn", "joblib"}
 LOOKS_DOWN_ON = {
     "exceptions.py": set(),
     "_version.py": set(),
     "_numerics": STANDARD | ARRAYS | {"numba", "llvmlite", "triton", "skib.exceptions"},
-    "_validation.py": STANDARD
-    | ARRAYS
-    | {"sklearn", "skib.exceptions", "skib._numerics"},
+    "_validation": STANDARD | ARRAYS | {"sklearn", "skib.exceptions", "skib._numerics"},
     "datasets": STANDARD | ARRAYS | GROUND | {"sklearn"},
-    "mutual_info": STANDARD | ARRAYS | GROUND | {"sklearn", "joblib"},
-    "neural_network": STANDARD | ARRAYS | GROUND | {"sklearn", "joblib"},
-    "metrics": STANDARD | ARRAYS | GROUND | {"sklearn", "joblib"},
+    "recording": STANDARD | ARRAYS | GROUND | {"sklearn"},
+    "mutual_info": STANDARD | ARRAYS | GROUND | FITTING | {"skib.recording"},
+    "metrics": STANDARD | ARRAYS | GROUND | {"sklearn"},
+    "neural_network": STANDARD | ARRAYS | GROUND | FITTING | {"skib.recording"},
     "inspection": STANDARD
     | ARRAYS
     | GROUND
+    | FITTING
     | {
         "skib.metrics",
         "skib.mutual_info",
-        "skib.neural_network",
-        "joblib",
+        "skib.recording",
         "matplotlib",
         "pandas",
-        "sklearn",
         "tqdm",
     },
     "__init__.py": {
@@ -67,6 +68,7 @@ LOOKS_DOWN_ON = {
         "skib.metrics",
         "skib.mutual_info",
         "skib.neural_network",
+        "skib.recording",
     },
 }
 
@@ -107,3 +109,20 @@ def test_only_the_displays_name_matplotlib():
         names = set(imports_of(path))
         if any(is_allowed(name, {"matplotlib"}) for name in names):
             assert path.relative_to(ROOT).parts[0] == "inspection", path
+
+
+def test_one_module_names_joblib_in_inspection():
+    """Whatever runs over epochs and layers goes through the sweep."""
+    for path in (ROOT / "inspection").glob("*.py"):
+        if any(is_allowed(name, {"joblib"}) for name in imports_of(path)):
+            assert path.name in ("_sweep.py", "_fingerprint.py"), path
+
+
+def test_no_room_reaches_into_a_private_module_of_another():
+    for path in ROOT.rglob("*.py"):
+        room = path.relative_to(ROOT).parts[0]
+        for name in imports_of(path):
+            parts = name.split(".")
+            if parts[0] == "skib" and len(parts) > 2 and parts[1] != room:
+                is_private = parts[2].startswith("_") and parts[1] != "_numerics"
+                assert not is_private, (path, name)

@@ -1,20 +1,35 @@
-"""A noisy feed-forward network as a map from its noise to a layer, with slopes.
+"""A noisy feed-forward network: one value, and the one place where it is run forward.
 
-``T_0 = x``, ``S_l = activation(T_(l-1) W_l + b_l)``, ``T_l = S_l + std_l Z_l`` with
+``T_0 = x``, ``S_l = activation_l(T_(l-1) W_l + b_l)``, ``T_l = S_l + std_l Z_l`` with
 standard normal Z_l. Noise is written in units of its standard deviation throughout, so
 that its law is N(0, identity).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from skib._numerics.activations import ACTIVATIONS
+from skib._numerics.threads import threads_for
 
-__all__ = ["NoisyNetwork", "NoisyPass"]
+__all__ = [
+    "OUTPUTS",
+    "NoisyNetwork",
+    "NoisyPass",
+    "OutputLayer",
+    "sample_activations",
+]
+
+# Floats of one block's widest layer: 1 MiB of float32 stays in a core's cache.
+BLOCK_SIZE = 2**18
+
+OUTPUTS = {
+    "identity": lambda values: values,
+    "softmax": lambda values: torch.softmax(values, dim=-1),
+}
 
 
 @dataclass(frozen=True)
@@ -33,23 +48,25 @@ class NoisyPass:
     noise: list[Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NoisyNetwork:
-    """Weights of the hidden layers, all of one float type.
+    """Hidden layers with noise after each, all of one float type on one device.
 
     Attributes
     ----------
     coefs : tuple of Tensors of shape (n_in, n_out)
-    intercepts : tuple of Tensors of shape (n_out,)
-    activation : {"identity", "tanh", "logistic", "relu", "leaky_relu"}
-    noise_stds : tuple of float
-        Standard deviation of the noise of each layer, > 0.
+    intercepts : tuple of Tensors of shape (n_out,) or None
+        None where a layer has no bias.
+    activations : tuple of str
+        A key of ``ACTIVATIONS`` for each layer.
+    noise_std : tuple of float
+        Standard deviation of the noise after each layer, >= 0.
     """
 
     coefs: tuple[Tensor, ...]
-    intercepts: tuple[Tensor, ...]
-    activation: str
-    noise_stds: tuple[float, ...]
+    intercepts: tuple[Tensor | None, ...]
+    activations: tuple[str, ...]
+    noise_std: tuple[float, ...]
 
     @property
     def n_layers(self) -> int:
@@ -57,17 +74,56 @@ class NoisyNetwork:
         return len(self.coefs)
 
     @property
+    def n_features_in(self) -> int:
+        """Number of inputs."""
+        return self.coefs[0].shape[0]
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Units of each layer."""
+        return tuple(coef.shape[1] for coef in self.coefs)
+
+    @property
     def is_linear(self) -> bool:
         """Whether a Gaussian stays a Gaussian on its way."""
-        return self.activation == "identity"
+        return set(self.activations) == {"identity"}
 
-    def sizes_before(self, layer: int) -> list[int]:
+    def up_to(self, layer: int) -> NoisyNetwork:
+        """Return the network that ends with this layer, counted from 1."""
+        return NoisyNetwork(
+            self.coefs[:layer],
+            self.intercepts[:layer],
+            self.activations[:layer],
+            self.noise_std[:layer],
+        )
+
+    def silent(self) -> NoisyNetwork:
+        """Return the same network without noise."""
+        return replace(self, noise_std=(0.0,) * self.n_layers)
+
+    def to(self, where: torch.device | torch.dtype) -> NoisyNetwork:
+        """Return the same network on another device, or in another float type."""
+        return replace(
+            self,
+            coefs=tuple(coef.to(where) for coef in self.coefs),
+            intercepts=tuple(b if b is None else b.to(where) for b in self.intercepts),
+        )
+
+    def sizes_before(self, layer: int) -> tuple[int, ...]:
         """Return the widths of the layers whose noise reaches S of `layer`."""
-        return [coef.shape[1] for coef in self.coefs[: layer - 1]]
+        return self.layer_sizes[: layer - 1]
+
+    def step(self, values: Tensor, at: int) -> Tensor:
+        """Return S_(at+1) from T_at, of shape (..., n_units)."""
+        coef, intercept = self.coefs[at], self.intercepts[at]
+        flat = values.reshape(-1, values.shape[-1])
+        fresh = flat @ coef if intercept is None else torch.addmm(intercept, flat, coef)
+        clean = ACTIVATIONS[self.activations[at]].apply_(fresh)
+        return clean.reshape(*values.shape[:-1], clean.shape[1])
 
     def first_clean(self, X: Tensor) -> Tensor:
         """Return S_1, which no noise reaches: shape (n_inputs, n_units)."""
-        return self._layer(X, 0)
+        return self.step(X, 0)
 
     def clean(self, first: Tensor, noise: Tensor, layer: int) -> list[Tensor]:
         """Return S_1, ..., S_layer for given noise in the layers before.
@@ -88,8 +144,8 @@ class NoisyNetwork:
         outputs = [first]
         parts = noise.split(self.sizes_before(layer), dim=-1)
         for k, part in enumerate(parts):
-            noisy = outputs[-1] + self.noise_stds[k] * part
-            outputs.append(self._layer(noisy, k + 1))
+            noisy = outputs[-1] + self.noise_std[k] * part
+            outputs.append(self.step(noisy, k + 1))
         return outputs
 
     def slopes(self, clean: list[Tensor]) -> Tensor:
@@ -105,12 +161,13 @@ class NoisyNetwork:
         slopes : Tensor of shape (n_inputs, n_units, sum of sizes_before(layer))
         """
         blocks: list[Tensor] = []
+        last = len(clean) - 1
         # d S_layer / d pre-activations
-        back = torch.diag_embed(self._derivative(clean[-1]))
-        for k in reversed(range(len(clean) - 1)):
+        back = torch.diag_embed(self._derivative(clean[last], last))
+        for k in reversed(range(last)):
             back = back @ self.coefs[k + 1].T  # d S_layer / d T_k
-            blocks.insert(0, self.noise_stds[k] * back)
-            back = back * self._derivative(clean[k])[:, None]
+            blocks.insert(0, self.noise_std[k] * back)
+            back = back * self._derivative(clean[k], k)[:, None]
         return torch.cat(blocks, dim=-1)
 
     def sample(self, X: Tensor, generator: torch.Generator) -> NoisyPass:
@@ -138,14 +195,79 @@ class NoisyNetwork:
                 torch.randn(clean[k].shape, generator=generator, dtype=first.dtype)
             )
             if k + 1 < self.n_layers:
-                noisy = clean[k] + self.noise_stds[k] * noise[k]
-                clean.append(self._layer(noisy, k + 1))
+                noisy = clean[k] + self.noise_std[k] * noise[k]
+                clean.append(self.step(noisy, k + 1))
         return NoisyPass(clean, noise)
 
-    def _layer(self, values: Tensor, k: int) -> Tensor:
-        fresh = values @ self.coefs[k] + self.intercepts[k]
-        return ACTIVATIONS[self.activation].apply_(fresh)
-
-    def _derivative(self, output: Tensor) -> Tensor:
+    def _derivative(self, output: Tensor, at: int) -> Tensor:
         ones, scratch = torch.ones_like(output), output.clone()
-        return ACTIVATIONS[self.activation].pull_back_(ones, scratch)
+        return ACTIVATIONS[self.activations[at]].pull_back_(ones, scratch)
+
+
+@dataclass(frozen=True, eq=False)
+class OutputLayer:
+    """What comes after the hidden layers.
+
+    Attributes
+    ----------
+    coef : Tensor of shape (n_units, n_outputs)
+    intercept : Tensor of shape (n_outputs,) or None
+    function : str
+        A key of ``OUTPUTS``.
+    """
+
+    coef: Tensor
+    intercept: Tensor | None
+    function: str
+
+    def apply(self, hidden: Tensor) -> Tensor:
+        """Return the outputs, along the last axis, on the device of `hidden`."""
+        scores = hidden @ self.coef.to(hidden.device)
+        if self.intercept is not None:
+            scores = scores + self.intercept.to(hidden.device)
+        return OUTPUTS[self.function](scores)
+
+
+def sample_activations(
+    network: NoisyNetwork, X: Tensor, *, n_draws: int, seed: int
+) -> Tensor:
+    """Noiseless activations of the last layer, after noisy earlier layers.
+
+    Parameters
+    ----------
+    network : NoisyNetwork
+        On the device and in the float type of X.
+    X : Tensor of shape (n_inputs, n_features)
+    n_draws : int
+        Noisy passes per input.
+    seed : int
+        Seeds the noise, which is drawn on the CPU: the same on every device.
+
+    Returns
+    -------
+    activations : Tensor of shape (n_inputs, n_draws, n_units)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    sizes = network.layer_sizes
+    block = max(1, BLOCK_SIZE // (n_draws * max(sizes)))
+    result = X.new_empty(len(X), n_draws, sizes[-1])
+    with threads_for(block * n_draws * max(coef.numel() for coef in network.coefs)):
+        for start in range(0, len(X), block):
+            rows = slice(start, start + block)
+            # No noise comes before the first layer: one pass serves all draws.
+            values = network.step(X[rows, None], 0)
+            for k in range(1, network.n_layers):
+                values = _noisy(values, network.noise_std[k - 1], n_draws, generator)
+                values = network.step(values, k)
+            result[rows] = values
+    return result
+
+
+def _noisy(
+    values: Tensor, std: float, n_draws: int, generator: torch.Generator
+) -> Tensor:
+    """Noisy copies of ``values``; one row per input becomes ``n_draws`` rows."""
+    if std == 0:
+        return values
+    noise = torch.empty(len(values), n_draws, values.shape[2], dtype=values.dtype)
+    return noise.normal_(0, std, generator=generator).to(values.device).add_(values)

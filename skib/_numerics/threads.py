@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
 # Runs of tiles per thread: leaves are spread unevenly over tiles.
 RUNS_PER_THREAD = 8
+
+# Multiplications between two synchronisations: below, threads only wait.
+WORTH_TWO = 2**24
 
 
 @contextmanager
@@ -47,3 +50,9 @@ def in_threads(run: Callable[[range], None], n_tiles: int) -> None:
     edges = [n_tiles * edge // n_runs for edge in range(n_runs + 1)]
     with ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(run, map(range, edges[:-1], edges[1:])))
+
+
+def threads_for(n_multiplications: int) -> AbstractContextManager[None]:
+    """Use one torch thread while the work is small; restore the number after."""
+    small = n_multiplications < WORTH_TWO
+    return torch_threads(1 if small else torch.get_num_threads())

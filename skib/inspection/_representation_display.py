@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skib._validation import as_numpy
 from skib.inspection._drawing import figure_and_axes
 
 __all__ = ["RepresentationDisplay"]
@@ -75,12 +76,12 @@ class RepresentationDisplay:
         """
         recording = getattr(recording, "recording_", recording)
         activations = recording.activations(
-            X, epoch=epoch, layer=layer, random_state=random_state
-        )
+            X, epoch=epoch, layer=layer, n_draws=1, random_state=random_state
+        )[:, 0]
         bounded = {"tanh": (-1.0, 1.0), "logistic": (0.0, 1.0)}
         return cls(
-            np.asarray(activations),
-            np.asarray(y),
+            as_numpy(activations),
+            np.ravel(as_numpy(y)),
             value_range=bounded.get(recording.activation),
         )
 

@@ -1,6 +1,7 @@
-"""Estimators of mutual information on arrays of activations, and exact values."""
+"""Estimators of mutual information under one contract, and exact values."""
 
 from skib.mutual_info import bounds
+from skib.mutual_info._base import ActivationsMIEstimator, MutualInfoEstimator
 from skib.mutual_info._binned import BinnedMIEstimator
 from skib.mutual_info._exact import (
     ExactValue,
@@ -10,22 +11,33 @@ from skib.mutual_info._exact import (
     product_mutual_info,
 )
 from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
-from skib.mutual_info._network import LayerLogConditional, network_log_conditional
-from skib.mutual_info._network_information import (
-    LayerInformation,
-    network_mutual_info,
+from skib.mutual_info._information import BRACKET, QUANTITIES, Estimate, Information
+from skib.mutual_info._input_law import InputLaw, LayerLaw, merge_inputs
+from skib.mutual_info._log_conditional import (
+    LayerLogConditional,
+    network_log_conditional,
 )
+from skib.mutual_info._network import NetworkMIEstimator, network_mutual_info
 
 __all__ = [
+    "BRACKET",
+    "QUANTITIES",
+    "ActivationsMIEstimator",
     "BinnedMIEstimator",
+    "Estimate",
     "ExactValue",
     "GaussianMixtureMIEstimator",
-    "LayerInformation",
+    "Information",
+    "InputLaw",
+    "LayerLaw",
     "LayerLogConditional",
+    "MutualInfoEstimator",
+    "NetworkMIEstimator",
     "awgn_mutual_info",
     "bounds",
     "gaussian_mixture_entropy",
     "linear_network_mutual_info",
+    "merge_inputs",
     "network_log_conditional",
     "network_mutual_info",
     "product_mutual_info",

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted
 
 from skib._numerics.binning import bin_codes, number_rows
+from skib._validation import check_option
 from skib.exceptions import UncoveredBinsWarning
+from skib.mutual_info._base import ActivationsMIEstimator
 from skib.mutual_info._cells import cell_means
-from skib.mutual_info._input_law import (
-    check_activations,
-    check_known_labels,
-    check_labels,
-    check_target,
-    check_weights,
-    input_law,
-)
+from skib.mutual_info._information import Estimate, Information
 
 __all__ = ["BinnedMIEstimator"]
 
@@ -29,7 +21,7 @@ CORRECTIONS = (None, "miller-madow")
 POSITIVE = {"min_val": 0, "max_val": np.inf, "include_boundaries": "neither"}
 
 
-class BinnedMIEstimator(BaseEstimator):
+class BinnedMIEstimator(ActivationsMIEstimator):
     """Information of the binned activations of a layer.
 
     Each unit's activation is cut into bins, and the entropies are those of the cells
@@ -121,6 +113,8 @@ class BinnedMIEstimator(BaseEstimator):
     1.0397 of 1.3863 nats
     """
 
+    passes = "noise-free"
+
     def __init__(
         self,
         n_bins=30,
@@ -140,66 +134,28 @@ class BinnedMIEstimator(BaseEstimator):
         self.target = target
         self.random_state = random_state
 
-    def fit(self, X, y=None, sample_weight=None):
-        """Estimate the information of binned activations about inputs and labels.
+    def estimate_law(self, law):
+        """Estimate the information of the activations in bins chosen for them.
 
         Parameters
         ----------
-        X : array-like or Tensor, (n_inputs, n_units) or (n_inputs, n_draws, n_units)
-            Activations, one row per input; with three dimensions, draws of a noisy
-            activation.
-        y : array-like of shape (n_inputs,), default=None
-            Discrete labels.
-        sample_weight : array-like of shape (n_inputs,), default=None
-            Law of the inputs, up to a factor; None is uniform.
+        law : LayerLaw
 
         Returns
         -------
-        self : BinnedMIEstimator
-
-        Raises
-        ------
-        ValueError
-            If the activations are not finite, the bins make no sense, or labels or
-            weights do not fit the activations.
+        information : Information
         """
-        check_target(self.target)
-        self._check_correction()
-        X = check_activations(self, X, reset=True)
-        self.classes_, labels = check_labels(self, y, X)
-        law = input_law(X, labels, check_weights(sample_weight, len(X)))
-        self.n_bins_, self.value_range_ = self._fit_bins(X)
-        self.offsets_ = self._draw_offsets()
-        self._set_results(self._means(law), law)
-        return self
+        self.n_bins_, self.value_range_ = self._fit_bins(law.centers)
+        self.offsets_ = self._draw_offsets(law.centers.shape[2])
+        return self._estimate_in_bins(law)
 
-    def score(self, X, y=None):
-        """Information of activations X in the fitted bins.
+    def _estimate_anew(self, law):
+        """Keep the bins of the fit."""
+        return self._estimate_in_bins(law)
 
-        Parameters
-        ----------
-        X : array-like or Tensor, (n_inputs, n_units) or (n_inputs, n_draws, n_units)
-            Activations, as in `fit`.
-        y : array-like of shape (n_inputs,), default=None
-            Labels among those of `fit`; needed when ``target="label"``.
-
-        Returns
-        -------
-        information : float
-            I(X;Bin(T)), or I(Y;Bin(T)) when ``target="label"``, in nats.
-        """
-        check_is_fitted(self)
-        X = check_activations(self, X, reset=False)
-        labels = check_known_labels(self, y, X) if self.target == "label" else None
-        name = "mutual_info" if self.target == "input" else "label_mutual_info"
-        means = self._means(input_law(X, labels, None))
-        return float(np.mean([each.mean(name) for each in means]))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.target_tags.required = self.target == "label"
-        return tags
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_option("correction", self.correction, CORRECTIONS)
 
     def _fit_bins(self, X):
         low, high = self._check_value_range(X)
@@ -211,8 +167,8 @@ class BinnedMIEstimator(BaseEstimator):
         return n_bins, (low, low + n_bins * self.bin_width)
 
     def _check_value_range(self, X):
-        smallest, largest = float(X.min()), float(X.max())
         if isinstance(self.value_range, str) and self.value_range == "data":
+            smallest, largest = _range(X)
             # Equal activations have a range of no width; any bin holds them all.
             return smallest, largest if largest > smallest else smallest + 1.0
         try:
@@ -224,29 +180,36 @@ class BinnedMIEstimator(BaseEstimator):
                 "value_range must be 'data' or two finite numbers, low < high. Got "
                 f"value_range={self.value_range!r}."
             )
-        if smallest < low or largest > high:
-            warnings.warn(
-                f"Activations from {smallest:.4g} to {largest:.4g} are not covered by "
-                f"bins on [{low:.4g}, {high:.4g}]: those outside were put into the end "
-                "bins. Use value_range='data', or a range that covers them.",
-                UncoveredBinsWarning,
-            )
         return low, high
 
-    def _check_correction(self):
-        if self.correction not in CORRECTIONS:
-            raise ValueError(
-                f"correction must be one of {CORRECTIONS}. Got "
-                f"correction={self.correction!r}."
-            )
+    def _uncovered(self, X):
+        """Return what there is to say of activations outside of the bins."""
+        (low, high), (smallest, largest) = self.value_range_, _range(X)
+        if low <= smallest and largest <= high:
+            return ()
+        return (
+            UncoveredBinsWarning(
+                f"Activations from {smallest:.4g} to {largest:.4g} are not covered by "
+                f"bins on [{low:.4g}, {high:.4g}]: those outside were put into the end "
+                "bins. Use value_range='data', or a range that covers them."
+            ),
+        )
 
-    def _draw_offsets(self):
+    def _draw_offsets(self, n_units):
         if self.n_offsets is None:
-            return np.zeros((1, self.n_features_in_))
+            return np.zeros((1, n_units))
         # Two, so that the error of having finitely many shows.
         n_offsets = check_scalar(self.n_offsets, "n_offsets", Integral, min_val=2)
         random = check_random_state(self.random_state)
-        return random.uniform(size=(n_offsets, self.n_features_in_))
+        return random.uniform(size=(n_offsets, n_units))
+
+    def _estimate_in_bins(self, law):
+        means = self._means(law)
+        estimates = {
+            name: _over_offsets(means, name, sampled=not law.one_center)
+            for name in means[0].names
+        }
+        return Information(**estimates, limits=self._uncovered(law.centers))
 
     def _means(self, law):
         """Means of the information terms, for each offset of the bins."""
@@ -266,15 +229,9 @@ class BinnedMIEstimator(BaseEstimator):
             means.append(cell_means(law, cell, owner, corrected=bool(self.correction)))
         return means
 
-    def _set_results(self, means, law):
-        for name in means[0].names:
-            known = self.classes_ is not None or not name.startswith("label")
-            value, error = _over_offsets(means, name, sampled=not law.one_center)
-            setattr(self, f"{name}_", value if known else None)
-            setattr(self, f"{name}_std_error_", error if known else None)
-        self.input_entropy_ = law.input_entropy
-        slack = self.input_entropy_ - self.mutual_info_
-        self.saturated_ = bool(self.input_entropy_ > 0 and slack <= 1e-9)
+
+def _range(X):
+    return float(X.min()), float(X.max())
 
 
 def _over_offsets(means, name, *, sampled):
@@ -284,4 +241,4 @@ def _over_offsets(means, name, *, sampled):
     # One activation per input is the whole law: nothing was sampled.
     if sampled:
         variance += np.mean([each.std_error(name) ** 2 for each in means])
-    return float(np.mean(values)), math.sqrt(variance)
+    return Estimate(float(np.mean(values)), math.sqrt(variance))

@@ -7,8 +7,8 @@ import torch
 from scipy.special import xlogy
 
 from skib._numerics.binning import number_distinct
-from skib.mutual_info._input_law import InputLaw
-from skib.mutual_info._stratified import StratifiedMean
+from skib.mutual_info._input_law import LayerLaw
+from skib.mutual_info._stratified import GivenDraws, Terms
 
 __all__ = ["cell_means"]
 
@@ -16,8 +16,8 @@ TINY = np.finfo(float).tiny
 
 
 def cell_means(
-    law: InputLaw, cell: np.ndarray, owner: np.ndarray, *, corrected: bool
-) -> StratifiedMean:
+    law: LayerLaw, cell: np.ndarray, owner: np.ndarray, *, corrected: bool
+) -> GivenDraws:
     """Mean of the information terms over the inputs' draws, with their spread.
 
     The terms are the influence functions of the plug-in quantities, so their spread
@@ -25,7 +25,7 @@ def cell_means(
 
     Parameters
     ----------
-    law : InputLaw
+    law : LayerLaw
     cell, owner : int arrays of shape (n_inputs * n_draws,)
         Cell that each activation hits, and the input that it belongs to.
     corrected : bool
@@ -33,7 +33,7 @@ def cell_means(
 
     Returns
     -------
-    StratifiedMean
+    GivenDraws
     """
     n_draws = law.centers.shape[1]
     joint = law.joint.cpu().numpy()
@@ -65,8 +65,8 @@ def cell_means(
         "label_mutual_info": entropy - label_conditional,
         "label_conditional_entropy": label_conditional,
     }
-    means = StratifiedMean(law.input_weights.cpu(), law.centers.mean(1).cpu())
-    means.add({name: torch.from_numpy(t) for name, t in terms.items()}, n_draws)
+    means = GivenDraws(law.input_weights.cpu(), law.centers.mean(1).cpu())
+    means.add(Terms({name: torch.from_numpy(t) for name, t in terms.items()}))
     return means
 
 

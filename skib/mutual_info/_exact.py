@@ -12,7 +12,14 @@ import torch
 from sklearn.utils import check_array
 
 from skib._numerics.quadrature import mixture_information
-from skib._validation import check_noise_std, draw_seeds
+from skib._validation import (
+    as_numpy,
+    check_layer_noise,
+    check_noise_std,
+    check_weight_chain,
+    draw_seed,
+    draw_seeds,
+)
 
 __all__ = [
     "ExactValue",
@@ -128,7 +135,7 @@ def awgn_mutual_info(
     """
     noise_std = check_noise_std(noise_std)
     points, weights = check_law(points, weights)
-    generator = torch.Generator().manual_seed(draw_seeds(random_state, 1)[0])
+    generator = torch.Generator().manual_seed(draw_seed(random_state))
     information = mixture_information(
         points / noise_std, weights, n_mc=_check_n_mc(n_mc), generator=generator
     )
@@ -188,7 +195,7 @@ def gaussian_mixture_entropy(
     information = awgn_mutual_info(
         centers, noise_std, weights, n_mc=n_mc, random_state=random_state
     )
-    n_features = np.shape(_as_numpy(centers))[1]
+    n_features = np.shape(as_numpy(centers))[1]
     component = 0.5 * n_features * math.log(2 * math.pi * math.e * noise_std**2)
     rounding = np.spacing(abs(component))
     return ExactValue(
@@ -289,13 +296,13 @@ def linear_network_mutual_info(
     >>> linear_network_mutual_info([[[3.0]], [[1.0]]], noise_std=1.0).round(4)
     array([1.1513, 0.8524])
     """
-    weights = [check_array(_as_numpy(w), dtype=np.float64) for w in coefs]
-    stds = _one_noise_std_per_layer(noise_std, len(weights))
+    chain, _ = check_weight_chain(coefs, None)
+    weights = [weight.astype(np.float64) for weight in chain]
+    stds = check_layer_noise(noise_std, len(weights), zero_allowed=False)
     signal = _check_covariance(input_covariance, weights)
     noise = np.zeros_like(signal)
     information = []
-    for layer, (weight, std) in enumerate(zip(weights, stds, strict=True), start=1):
-        _check_chain(layer, weight, len(signal))
+    for weight, std in zip(weights, stds, strict=True):
         signal = weight.T @ signal @ weight
         noise = weight.T @ noise @ weight + std**2 * np.eye(weight.shape[1])
         information.append(_gaussian_information(signal, noise))
@@ -312,21 +319,17 @@ def _gaussian_information(signal, noise):
 # --- what users hand in ------------------------------------------------------------
 
 
-def _as_numpy(array):
-    return array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else array
-
-
 def _as_columns(factor):
-    factor = np.asarray(_as_numpy(factor), dtype=np.float64)
+    factor = np.asarray(as_numpy(factor), dtype=np.float64)
     return factor[:, None] if factor.ndim == 1 else factor
 
 
 def check_law(points, weights):
     """Return points of positive weight and their probabilities."""
-    points = check_array(_as_numpy(points), dtype=np.float64, input_name="points")
+    points = check_array(as_numpy(points), dtype=np.float64, input_name="points")
     if weights is None:
         return points, np.full(len(points), 1 / len(points))
-    weights = np.asarray(_as_numpy(weights), dtype=np.float64)
+    weights = np.asarray(as_numpy(weights), dtype=np.float64)
     if weights.shape != (len(points),):
         raise ValueError(
             f"weights must hold one number per point, shape ({len(points)},). Got "
@@ -348,21 +351,11 @@ def _check_n_mc(n_mc):
     return int(n_mc)
 
 
-def _one_noise_std_per_layer(noise_std, n_layers):
-    stds = [noise_std] * n_layers if np.ndim(noise_std) == 0 else list(noise_std)
-    if len(stds) != n_layers or n_layers == 0:
-        raise ValueError(
-            "noise_std must be one number, or one per layer of coefs, which must hold "
-            f"at least one layer. Got {len(stds)} for {n_layers} layers."
-        )
-    return [check_noise_std(std) for std in stds]
-
-
 def _check_covariance(covariance, weights):
     n_inputs = len(weights[0])
     if covariance is None:
         return np.eye(n_inputs)
-    covariance = check_array(_as_numpy(covariance), dtype=np.float64)
+    covariance = check_array(as_numpy(covariance), dtype=np.float64)
     if covariance.shape != (n_inputs, n_inputs):
         raise ValueError(
             f"input_covariance must have shape ({n_inputs}, {n_inputs}), as the first "
@@ -376,11 +369,3 @@ def _check_covariance(covariance, weights):
             f"smallest eigenvalue {lowest:.3g}."
         )
     return covariance
-
-
-def _check_chain(layer, weight, n_in):
-    if len(weight) != n_in:
-        raise ValueError(
-            f"coefs of layer {layer} must have {n_in} rows, one per unit of the layer "
-            f"before. Got shape {weight.shape}."
-        )

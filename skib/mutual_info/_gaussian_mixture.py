@@ -3,58 +3,45 @@
 from __future__ import annotations
 
 import math
-import warnings
-from numbers import Integral, Real
+from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 import torch
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skib._numerics.kernel_sums import mixture_log_density
 from skib._numerics.threads import torch_threads
-from skib._validation import check_device, check_noise_std
-from skib.exceptions import (
-    EstimateNotConvergedWarning,
-    HighDimensionWarning,
-    SaturationWarning,
-)
-from skib.mutual_info._input_law import (
+from skib._validation import (
     check_activations,
-    check_known_labels,
-    check_labels,
-    check_target,
-    check_weights,
-    input_law,
+    check_device,
+    check_noise_std,
+    check_sampling,
+    draw_seed,
 )
-from skib.mutual_info._paired import (
-    MIN_DRAWS,
-    NoisySampler,
-    information_terms,
-    plug_in_conditional_entropy,
-)
-from skib.mutual_info._quantities import BRACKET, ESTIMATES, is_saturated
-from skib.mutual_info._stratified import StratifiedMean
+from skib.exceptions import EstimateNotConvergedWarning
+from skib.mutual_info._base import ActivationsMIEstimator
+from skib.mutual_info._information import QUANTITIES, Information
+from skib.mutual_info._mixture_terms import MIN_DRAWS, NoisySampler, mixture_terms
+from skib.mutual_info._stratified import GivenDraws, wanted_n_mc
 from skib.mutual_info.bounds import chi_square_of_gaussian, leading_bias
 
 __all__ = ["GaussianMixtureMIEstimator"]
 
 AUTO_SAMPLES = 8192
 SAMPLES_PER_ROUND = 2**17
-LARGEST_STEP = 4
 
 # Converted to float64 together.
 INPUTS_AT_A_TIME = 256
 
-# Share of the possible values, 0 to H(X), that a bracket may cover without a word.
-WIDE_BRACKET = 0.25
+# Bias of the plug-in, in nats, that the advice on draws aims at.
 GOOD_BIAS = 0.1
 
 
-class GaussianMixtureMIEstimator(BaseEstimator):
+class GaussianMixtureMIEstimator(ActivationsMIEstimator):
     """Information of a noisy layer about its input and the label.
 
     A noisy layer is ``T = S + Z`` with ``Z ~ N(0, noise_std^2 I)``, and its density is
@@ -66,7 +53,11 @@ class GaussianMixtureMIEstimator(BaseEstimator):
     Parameters
     ----------
     noise_std : float, default=0.1
-        Standard deviation of the noise of the layer, in activation units, > 0.
+        Standard deviation of the noise of the layer, in activation units, > 0. Over a
+        recording, `information_flow` takes each layer's own for the default.
+    n_draws : int, default=128
+        Noisy passes per input that layers of a network are seen through, at least 4.
+        Arrays that are fitted bring their own.
     n_mc : int or "auto", default="auto"
         Noise samples per input. "auto" takes at least 2 per input and 8192 in all.
     tol : float or None, default=None
@@ -150,10 +141,13 @@ class GaussianMixtureMIEstimator(BaseEstimator):
     True
     """
 
+    min_draws = MIN_DRAWS
+
     def __init__(
         self,
         noise_std=0.1,
         *,
+        n_draws=128,
         n_mc="auto",
         tol=None,
         max_samples=1_000_000,
@@ -163,6 +157,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         random_state=None,
     ):
         self.noise_std = noise_std
+        self.n_draws = n_draws
         self.n_mc = n_mc
         self.tol = tol
         self.max_samples = max_samples
@@ -171,39 +166,28 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y=None, sample_weight=None):
-        """Estimate the information of activations about their inputs and labels.
+    def estimate_law(self, law):
+        """Estimate the information of one layer by Monte Carlo integration.
 
         Parameters
         ----------
-        X : array-like or Tensor, (n_inputs, n_units) or (n_inputs, n_draws, n_units)
-            Noiseless activations, one row per input. Two dimensions when each input
-            has exactly one (first hidden layer, or noise at this layer alone); three
-            when noise in earlier layers gives each input a law, of which these are
-            at least 4 independent draws.
-        y : array-like of shape (n_inputs,), default=None
-            Discrete labels.
-        sample_weight : array-like of shape (n_inputs,), default=None
-            Law of the inputs, up to a factor; None is uniform.
+        law : LayerLaw
 
         Returns
         -------
-        self : GaussianMixtureMIEstimator
-
-        Raises
-        ------
-        ValueError
-            If the activations are not finite, have no noise or too few draws, or if
-            labels or weights do not fit them.
+        information : Information
         """
-        self._check_parameters()
-        X = self._check_activations(X, reset=True)
-        classes, labels = check_labels(self, y, X)
-        law = input_law(X, labels, check_weights(sample_weight, len(X)))
-        self._law, self.classes_ = law, classes
+        self._law = law
         with torch_threads(effective_n_jobs(self.n_jobs)):
-            self._set_results(self._integrate(law))
-        return self
+            means = self._integrate(law)
+        information = Information(
+            **{name: means.estimate(name) for name in means.names},
+            diagnostics={"n_mc": means.n_samples},
+            limits=self._tol_missed(means),
+        )
+        if information.has_wide_bracket(law):
+            return replace(information, advice=_advice(law, self.noise_std))
+        return information
 
     def score_samples(self, T):
         """Log-density of the layer's noisy output under the fitted mixture.
@@ -219,78 +203,56 @@ class GaussianMixtureMIEstimator(BaseEstimator):
             ln p_T(t), in nats.
         """
         check_is_fitted(self)
-        T = self._check_activations(T, reset=False)
+        T = check_activations(self, T, reset=False)
         if T.ndim != 2:
             raise ValueError(
                 "T must be outputs of the layer, (n_samples, n_units). Got an array of "
                 f"shape {tuple(T.shape)}."
             )
-        return self._log_density(T, self._law.input_weights).cpu().numpy()
+        law = self._law
+        log_density = mixture_log_density(
+            T.to(law.centers.device), law.centers, law.input_weights, self.noise_std
+        )
+        return log_density.cpu().numpy()
 
-    def score(self, X, y=None):
-        """Information of activations X, evaluated under the fitted mixture.
-
-        On the training activations this is the plug-in estimate. On fresh activations
-        the cross-entropy ``-E ln p_fitted(T)`` takes the place of h(T), which it
-        exceeds in expectation.
+    def sample(self, n_samples=1, random_state=None):
+        """Draw noisy outputs of the layer from the fitted mixture.
 
         Parameters
         ----------
-        X : array-like or Tensor, (n_inputs, n_units) or (n_inputs, n_draws, n_units)
-            Noiseless activations, as in `fit`.
-        y : array-like of shape (n_inputs,), default=None
-            Labels among those of `fit`; needed when ``target="label"``.
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
 
         Returns
         -------
-        information : float
-            I(X;T), or I(Y;T) when ``target="label"``, in nats.
+        T : ndarray of shape (n_samples, n_units)
         """
         check_is_fitted(self)
-        X = self._check_activations(X, reset=False)
-        labels = check_known_labels(self, y, X) if self.target == "label" else None
-        law = input_law(X, labels, None)
-        n_mc = self._first_n_mc(len(law.centers))
-        samples = NoisySampler(law, self.noise_std, self._generator()).draw(n_mc)
-        points = law.centers[samples.groups, samples.draws].double() + samples.noise
-        weights = law.joint[samples.groups] / n_mc
-        marginal = self._log_density(points, self._law.input_weights)
-        if self.target == "label":
-            likelihood = self._label_log_densities(points)[:, : weights.shape[1]]
-            return float((weights * (likelihood - marginal[:, None])).sum())
-        conditional = plug_in_conditional_entropy(law, samples, self.noise_std)
-        return float(-weights[:, 0] @ (marginal + conditional))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.target_tags.required = self.target == "label"
-        return tags
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        random = np.random.default_rng(draw_seed(random_state))
+        centers = self._law.centers
+        weights = self._law.input_weights.cpu().numpy()
+        inputs = random.choice(len(weights), size=n_samples, p=weights / weights.sum())
+        draws = random.integers(centers.shape[1], size=n_samples)
+        clean = centers[inputs, draws].double().cpu().numpy()
+        return clean + self.noise_std * random.standard_normal(clean.shape)
 
     def _check_parameters(self):
+        super()._check_parameters()
         check_noise_std(self.noise_std)
-        check_target(self.target)
-        if self.n_mc != "auto":
-            check_scalar(self.n_mc, "n_mc", Integral, min_val=1)
-        check_scalar(self.max_samples, "max_samples", Integral, min_val=1)
-        if self.tol is not None:
-            check_scalar(self.tol, "tol", Real, min_val=0, include_boundaries="neither")
+        check_sampling(self, fewest=1)
+        if check_scalar(self.n_draws, "n_draws", Integral, min_val=1) < MIN_DRAWS:
+            raise ValueError(
+                f"n_draws must be at least {MIN_DRAWS} draws per input, so that the "
+                f"bias of having few shows. Got n_draws={self.n_draws}."
+            )
 
     def _check_activations(self, X, *, reset):
-        device = None if self.device is None else check_device(self.device)
-        X = check_activations(self, X, reset=reset, device=device)
-        if X.ndim == 3 and X.shape[1] < MIN_DRAWS:
-            raise ValueError(
-                f"X must hold at least {MIN_DRAWS} draws per input, so that the bias of"
-                f" having few shows. Got {X.shape[1]} in an array of shape "
-                f"{tuple(X.shape)}. Draw more, or give a two-dimensional array if each "
-                "input has exactly one centre."
-            )
-        return X
+        X = super()._check_activations(X, reset=reset)
+        return X if self.device is None else X.to(check_device(self.device))
 
     def _generator(self):
-        random = check_random_state(self.random_state)
-        return np.random.default_rng(random.randint(np.iinfo(np.int32).max))
+        return np.random.default_rng(draw_seed(check_random_state(self.random_state)))
 
     def _first_n_mc(self, n_inputs):
         if self.n_mc == "auto":
@@ -306,7 +268,7 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         """Sample until the wanted error, or the allowed work, is reached."""
         n_inputs, n_draws, _ = law.centers.shape
         sampler = NoisySampler(law, self.noise_std, self._generator())
-        means = StratifiedMean(
+        means = GivenDraws(
             law.input_weights,
             law.centers.mean(1),
             None if law.one_center else n_draws,
@@ -314,42 +276,36 @@ class GaussianMixtureMIEstimator(BaseEstimator):
         wanted = self._first_n_mc(n_inputs)
         per_round = max(1, SAMPLES_PER_ROUND // n_inputs)
         while means.n_samples < wanted:
-            n_mc = min(wanted - means.n_samples, per_round)
-            samples = sampler.draw(n_mc)
-            terms = information_terms(law, samples, self.noise_std)
-            means.add(
-                terms.values | {_last_step(k): v for k, v in terms.remainders.items()},
-                n_mc,
-                draws=samples.draws,
-                influences=terms.influences,
-            )
+            samples = sampler.draw(min(wanted - means.n_samples, per_round))
+            terms = mixture_terms(law, samples, self.noise_std)
+            means.add(terms, samples.draws)
             if means.n_samples == wanted and self.tol is not None:
-                wanted = self._wanted_n_mc(means, n_inputs)
+                allowed = max(self.max_samples // n_inputs, means.n_samples)
+                errors = self._largest_errors(means)
+                wanted = wanted_n_mc(means.n_samples, errors, self.tol, allowed)
         return means
 
-    def _wanted_n_mc(self, means, n_inputs):
-        """Noise samples per input that the wanted error asks for."""
-        done = means.n_samples
-        errors = [
-            (_std_error(means, name), _draw_error(means, name))
-            for name in self._reported()
+    def _largest_errors(self, means):
+        """Largest standard error, and largest part that no noise sample lowers."""
+        labelled = self._law.has_labels
+        names = [
+            name
+            for name in means.names
+            if name in QUANTITIES and (labelled or not name.startswith("label"))
         ]
-        error, draw_error = map(max, zip(*errors, strict=True))
-        if error <= self.tol:
-            return done
-        allowed = max(self.max_samples // n_inputs, done)
-        if draw_error >= self.tol or done == allowed:
-            self._warn_not_converged(done, error, draw_error)
-            return done
-        # Only the part of the noise falls with the samples. A tenth more than it asks
-        # for, and in steps, since the errors are themselves estimates.
-        noise, wanted_noise = (e**2 - draw_error**2 for e in (error, self.tol))
-        wanted = math.ceil(1.1 * done * noise / wanted_noise)
-        return min(wanted, LARGEST_STEP * done, allowed)
+        return (
+            max(means.std_error(name) for name in names),
+            max(means.draw_error(name) for name in names),
+        )
 
-    def _warn_not_converged(self, n_mc, error, draw_error):
+    def _tol_missed(self, means):
+        if self.tol is None:
+            return ()
+        error, draw_error = self._largest_errors(means)
+        if error <= self.tol:
+            return ()
+        n_inputs, n_draws, _ = self._law.centers.shape
         if draw_error >= self.tol:
-            n_draws = self._law.centers.shape[1]
             reason = (
                 f"The {n_draws} draws per input alone cause {draw_error:.2g} nats of it"
                 ", which no noise sample lowers. Give about "
@@ -357,82 +313,21 @@ class GaussianMixtureMIEstimator(BaseEstimator):
             )
         else:
             reason = "Raise max_samples or tol."
-        warnings.warn(
-            f"The standard error is {error:.2g} nats after {n_mc} noise samples for "
-            f"each of {len(self._law.centers)} inputs, above tol={self.tol}. {reason}",
-            EstimateNotConvergedWarning,
+        message = (
+            f"The standard error is {error:.2g} nats after {means.n_samples} noise "
+            f"samples for each of {n_inputs} inputs, above tol={self.tol}. {reason}"
         )
-
-    def _reported(self):
-        """Return the quantities that the labels given, or not, let be known."""
-        labelled = self.classes_ is not None
-        return [name for name in ESTIMATES if labelled or not name.startswith("label")]
-
-    def _set_results(self, means):
-        self.n_mc_ = means.n_samples
-        for name in ESTIMATES + BRACKET:
-            known = self.classes_ is not None or not name.startswith("label")
-            setattr(self, f"{name}_", means.mean(name) if known else None)
-            error = _std_error(means, name) if known else None
-            setattr(self, f"{name}_std_error_", error)
-        self.input_entropy_ = self._law.input_entropy
-        self.saturated_ = is_saturated(
-            self.mutual_info_, self.mutual_info_std_error_, self.input_entropy_
-        )
-        self._warn_of_limits()
-
-    def _warn_of_limits(self):
-        low, high = self.mutual_info_low_, self.mutual_info_high_
-        error = math.hypot(
-            self.mutual_info_low_std_error_, self.mutual_info_high_std_error_
-        )
-        if high - low > max(WIDE_BRACKET * self.input_entropy_, 3 * error):
-            _, n_draws, n_units = self._law.centers.shape
-            warnings.warn(
-                f"I(X;T) lies between {low:.4g} and {high:.4g} nats, a bracket so wide "
-                f"that the estimate says little: {n_draws} draws per input do not fill "
-                f"{n_units} units. Gaussian clouds as wide would take about "
-                f"{_draws_needed(self._law, self.noise_std):g} draws. Give more "
-                "draws, reduce the units (PCA of the activations keeps the noise round "
-                "and its information is a lower bound), or raise noise_std.",
-                HighDimensionWarning,
-            )
-        elif self.saturated_:
-            warnings.warn(
-                f"I(X;T) = {self.mutual_info_:.4g} nats is at its ceiling, the "
-                f"entropy of the {len(self._law.centers)} inputs given: the noise "
-                "confuses none of them, and the value says no more about the layer.",
-                SaturationWarning,
-            )
-
-    def _log_density(self, points, weights):
-        """Ln of the mixture of the fitted inputs with these weights."""
-        return mixture_log_density(points, self._law.centers, weights, self.noise_std)
-
-    def _label_log_densities(self, points):
-        """Ln p(t|y) for every fitted label, shape (n_points, n_classes)."""
-        columns = [self._log_density(points, w / w.sum()) for w in self._law.joint.T]
-        return torch.stack(columns, dim=1)
+        return (EstimateNotConvergedWarning(message),)
 
 
-def _last_step(name):
-    return f"{name}_last_step"
-
-
-def _bias_left(means, name):
-    """Last step of the extrapolation, 0 where there is none."""
-    step = _last_step(name)
-    return means.mean(step) if step in means.names else 0.0
-
-
-def _std_error(means, name):
-    """Return the sampling error, with the bias that the extrapolation may leave."""
-    return math.hypot(means.std_error(name), _bias_left(means, name))
-
-
-def _draw_error(means, name):
-    """Return the part of it that more noise on the same draws leaves."""
-    return math.hypot(means.draw_error(name), _bias_left(means, name))
+def _advice(law, noise_std):
+    _, n_draws, n_units = law.centers.shape
+    return (
+        f"{n_draws} draws per input do not fill {n_units} units. Gaussian clouds as "
+        f"wide would take about {_draws_needed(law, noise_std):g} draws. Give more "
+        "draws, reduce the units (PCA of the activations keeps the noise round and its "
+        "information is a lower bound), or raise noise_std."
+    )
 
 
 def _draws_needed(law, noise_std):

@@ -1,276 +1,375 @@
-"""What a known network says about its own layers: log p(t | x) without smoothing."""
+"""Information of the hidden layers of a network whose weights are known."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import replace
+from itertools import count
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.utils import check_array
+from joblib import effective_n_jobs
+from sklearn.utils import check_scalar
 from torch import Tensor
 
-from skib._numerics.activations import ACTIVATIONS
-from skib._numerics.importance import ConditionalDensity, log_conditional_density
-from skib._numerics.linearised_posterior import LayerProblem
-from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
-from skib._validation import check_noise_std, draw_seeds
+from skib._numerics.network_terms import N_BLOCKS
+from skib._numerics.noisy_network import NoisyNetwork
+from skib._numerics.threads import torch_threads
+from skib._validation import (
+    check_device,
+    check_inputs,
+    check_network,
+    check_sampling,
+    seed_at,
+)
+from skib.exceptions import EstimateNotConvergedWarning, ImportanceSamplingWarning
+from skib.mutual_info._base import MutualInfoEstimator
+from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
+from skib.mutual_info._information import BRACKET, QUANTITIES, Information
+from skib.mutual_info._input_law import InputLaw
+from skib.mutual_info._network_passes import DIAGNOSTICS, NetworkPasses
+from skib.mutual_info._stratified import FreshPasses, wanted_n_mc
+from skib.recording import NetworkSnapshot, Snapshot
 
-__all__ = [
-    "LayerLogConditional",
-    "check_network",
-    "check_network_inputs",
-    "layer_log_density",
-    "network_log_conditional",
-]
+__all__ = ["NetworkMIEstimator", "network_mutual_info"]
 
-# Derivatives by the noise kept at a time: 8 MB each, a handful at once.
-SLOPES_PER_BATCH = 1_000_000
+AUTO_SAMPLES = 16384
+# Nats between the estimates of log p(t | x) from above and from below, a mean over
+# points, from which on the result may be off by more than kernel averages over a
+# hundred passes are.
+LARGEST_MEAN_GAP = 0.2
+# Without the network's help everything is smoothed by draws, so more are needed.
+FEWEST_DRAWS_OF_ACTIVATIONS = 128
 
 
-@dataclass(frozen=True)
-class LayerLogConditional:
-    """One noisy pass through one hidden layer, with log p(t | x) of what came out.
+class NetworkMIEstimator(MutualInfoEstimator):
+    """Information of hidden layers about input and label, from the weights.
 
-    Attributes
+    What an input says about its own noisy activations, log p(t | x), is importance
+    sampled through the network and needs no smoothing; the other inputs' share of p(t)
+    is a kernel average over noisy passes, whose bias is extrapolated away. A few passes
+    do what the plug-in estimate of activations alone needs hundreds for.
+
+    It reads snapshots, not arrays: `estimate` is asked for layers of one, and
+    `information_flow` asks it for those of a recording.
+
+    Parameters
     ----------
-    clean : ndarray of shape (n_inputs, n_units)
-        S, the activations before their own noise.
-    noisy : ndarray of shape (n_inputs, n_units)
-        T = S + noise: the points t.
-    low, high : ndarray of shape (n_inputs,)
-        Estimates of log p(t | x), in nats, that are not above and not below the truth
-        in expectation over the noise. Equal in the first layer and in linear
-        networks, where they are exact.
-    standard_error : ndarray of shape (n_inputs,)
-        Standard error of `low` from the spread of its samples.
-    effective_fraction : ndarray of shape (n_inputs,)
-        Share of the samples that independent exact ones would need for the same
-        error: 1 is exact; much below 0.1, look at the distance of low from high.
-    n_samples : ndarray of shape (n_inputs,)
-        Samples of the noise before the layer that each estimate rests on.
-    converged : ndarray of bool, of shape (n_inputs,)
-        Whether the search for the likeliest noise came to rest. At the kink of a ReLU
-        it may not; low and high stay valid, and say what it costs.
+    n_draws : int, default=32
+        Noisy passes of each input in the kernel averages, at least 4; as many more as
+        are at hand are used.
+    n_mc : int or "auto", default="auto"
+        Noisy passes of each input at which densities are evaluated, at least 2, since
+        their spread is the standard error. "auto" takes at least 16384 over all inputs.
+    tol : float or None, default=None
+        Wanted standard error of every estimate of a layer, in nats: passes are added
+        until it is reached. None takes ``n_mc`` passes, once.
+    max_samples : int, default=1_000_000
+        Passes over all inputs after which ``tol`` is given up.
+    device : str, torch.device or None, default=None
+        Where kernels are summed. None: where X lives; the CPU for numpy arrays.
+        Importance sampling runs on the CPU.
+    n_jobs : int or None, default=None
+        Number of CPU threads; None is 1 and -1 is all.
+
+    See Also
+    --------
+    GaussianMixtureMIEstimator : From activations alone, whatever made them.
+    network_mutual_info : The same as a function of weights.
+    network_log_conditional : The densities behind the estimates.
+
+    Notes
+    -----
+    The network does not help where a layer before the wanted one has no noise, and
+    where importance sampling does not converge. There a `GaussianMixtureMIEstimator`
+    with the same settings, on at least 128 draws, is asked instead.
+
+    Each `Information` has the diagnostics
+
+    from_network : bool
+        Whether the weights were used; else the estimate is from activations alone.
+    n_mc : int
+        Noisy passes of each input at which densities were evaluated.
+    effective_fraction : float
+        Mean over points of the share of importance samples that independent exact
+        ones would need for the same error of log p(t | x).
+    unconverged_fraction : float
+        Share of points whose two estimates of log p(t | x), not above and not below it
+        in expectation, lie more than 1 nat apart.
+    density_gap : float
+        Mean over points of the second less the first, in nats: in expectation the bias
+        that importance sampling leaves in ``conditional_entropy`` is at most half.
+
+    The last three are missing where importance sampling was not tried.
+
+    References
+    ----------
+    Z. Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019
+    (what is estimated); R. Grosse, Z. Ghahramani, R. Adams, "Sandwiching the marginal
+    likelihood using bidirectional Monte Carlo", 2015, arXiv:1511.02543 (the bracket).
+
+    Examples
+    --------
+    >>> from skib.mutual_info import NetworkMIEstimator
+    >>> from skib.recording import Recording
+    >>> recording = Recording.from_weights(
+    ...     [0], [[[[1.0]], [[2.0]]]], None, activation="identity", noise_std=1.0
+    ... )
+    >>> first, second = NetworkMIEstimator().estimate(
+    ...     recording.at(0), [[-1.0], [1.0]], random_state=0
+    ... )
+    >>> abs(second.mutual_info.value - 0.2846) < 4 * second.mutual_info.std_error
+    True
     """
 
-    clean: np.ndarray
-    noisy: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    standard_error: np.ndarray
-    effective_fraction: np.ndarray
-    n_samples: np.ndarray
-    converged: np.ndarray
+    shares_passes = True
 
-    @property
-    def log_density(self) -> np.ndarray:
-        """Mean of `low` and `high`, whose biases cancel to first order."""
-        return 0.5 * (self.low + self.high)
+    def __init__(
+        self,
+        *,
+        n_draws=32,
+        n_mc="auto",
+        tol=None,
+        max_samples=1_000_000,
+        device=None,
+        n_jobs=None,
+    ):
+        self.n_draws = n_draws
+        self.n_mc = n_mc
+        self.tol = tol
+        self.max_samples = max_samples
+        self.device = device
+        self.n_jobs = n_jobs
+
+    def estimate_layers(
+        self, snapshot: Snapshot, X: Any, law: InputLaw, layers: list[int], seed: int
+    ) -> list[Information]:
+        """Estimate through the weights, and from activations where they do not help."""
+        found = self._through_network(snapshot, X, law, layers, seed)
+        return [
+            found[layer]
+            if layer in found and found[layer].diagnostics["from_network"]
+            else self._of_activations(
+                snapshot, X, law, layer, seed_at(seed, layer), found.get(layer)
+            )
+            for layer in layers
+        ]
+
+    def _through_network(
+        self, snapshot: Snapshot, X: Any, law: InputLaw, layers: list[int], seed: int
+    ) -> dict[int, Information]:
+        """Estimate the layers whose law follows from the weights."""
+        network: NoisyNetwork | None = getattr(snapshot, "network", None)
+        if network is None:
+            return {}
+        known = [layer for layer in layers if min(network.noise_std[:layer]) > 0]
+        if not known:
+            return {}
+        network = network.up_to(max(known)).to(torch.float64)
+        home = X.device if isinstance(X, Tensor) else None
+        device = check_device(home if self.device is None else self.device)
+        inputs = check_inputs(X, network.n_features_in, torch.float64).cpu()
+        passes = NetworkPasses(network, inputs, law, int(self.n_draws), device)
+        with torch_threads(effective_n_jobs(self.n_jobs)):
+            means = self._integrate(passes, known, seed)
+        return {layer: self._information(means[layer], law) for layer in known}
+
+    def _integrate(
+        self, passes: NetworkPasses, layers: list[int], seed: int
+    ) -> dict[int, FreshPasses]:
+        """Add passes until the wanted error, or the allowed work, is reached."""
+        n_inputs = len(passes.inputs)
+        # A round's passes are also its kernels: more of them would cost their square.
+        per_round = max(passes.n_draws, math.ceil(AUTO_SAMPLES / n_inputs))
+        means = {layer: FreshPasses(passes.law.input_weights) for layer in layers}
+        wanted = dict.fromkeys(layers, self._first_n_mc(n_inputs))
+        for round_ in count():
+            missing = {k: wanted[k] - means[k].n_samples for k in layers}
+            due = {k: min(n, per_round) for k, n in missing.items() if n > 0}
+            if not due:
+                return means
+            # Layers that want as many share passes, which do not depend on who does.
+            for n_mc in sorted(set(due.values())):
+                together = [layer for layer in due if due[layer] == n_mc]
+                found = passes.terms(together, n_mc, seed_at(seed, round_))
+                for layer, terms, n_draws in found:
+                    means[layer].add(terms, n_draws)
+            for layer in due:
+                if means[layer].n_samples == wanted[layer]:
+                    wanted[layer] = self._wanted_n_mc(means[layer], passes.law)
+        raise AssertionError("rounds end by returning")
+
+    def _first_n_mc(self, n_inputs: int) -> int:
+        if self.n_mc == "auto":
+            return max(2, math.ceil(AUTO_SAMPLES / n_inputs))
+        return int(self.n_mc)
+
+    def _wanted_n_mc(self, means: FreshPasses, law: InputLaw) -> int:
+        done = means.n_samples
+        # More passes do not help where importance sampling fails.
+        if self.tol is None or not _is_converged(means):
+            return done
+        allowed = max(done, self.max_samples // len(law.joint))
+        errors = _largest_error(means, law), 0.0
+        return wanted_n_mc(done, errors, self.tol, allowed)
+
+    def _information(self, means: FreshPasses, law: InputLaw) -> Information:
+        estimates: dict[str, Any] = {
+            name: means.estimate(name) for name in QUANTITIES + BRACKET
+        }
+        diagnostics = {name: means.mean(name) for name in DIAGNOSTICS}
+        found = Information(
+            **estimates,
+            diagnostics={
+                "from_network": _is_converged(means),
+                "n_mc": means.n_samples,
+                **diagnostics,
+            },
+            limits=self._tol_missed(means, law),
+            advice="Raise n_draws or the noise, or look at layers with fewer units.",
+        )
+        return found.of(law)
+
+    def _tol_missed(
+        self, means: FreshPasses, law: InputLaw
+    ) -> tuple[EstimateNotConvergedWarning, ...]:
+        error = _largest_error(means, law)
+        if self.tol is None or error <= self.tol:
+            return ()
+        message = (
+            f"The standard error is {error:.2g} nats after {means.n_samples} noisy "
+            f"passes of each input, above tol={self.tol}. Raise max_samples or tol."
+        )
+        return (EstimateNotConvergedWarning(message),)
+
+    def _of_activations(
+        self,
+        snapshot: Snapshot,
+        X: Any,
+        law: InputLaw,
+        layer: int,
+        seed: int,
+        tried: Information | None,
+    ) -> Information:
+        """Estimate from activations alone, keeping what was found out by trying."""
+        estimator = GaussianMixtureMIEstimator(
+            n_draws=max(self.n_draws, FEWEST_DRAWS_OF_ACTIVATIONS),
+            n_mc=self.n_mc,
+            tol=self.tol,
+            max_samples=self.max_samples,
+            device=self.device,
+            n_jobs=self.n_jobs,
+        )
+        (found,) = estimator.estimate_layers(snapshot, X, law, [layer], seed)
+        diagnostics = {"from_network": False, **found.diagnostics}
+        if tried is None:
+            return replace(found, diagnostics=diagnostics)
+        gap = tried.diagnostics["density_gap"]
+        failed = ImportanceSamplingWarning(
+            "Importance sampling through the network did not converge: its estimates "
+            f"of log p(t|x) from below and above are {gap:.2g} nats apart on average. "
+            "An estimate from activations alone stands there instead (see "
+            "from_network)."
+        )
+        diagnostics |= {name: tried.diagnostics[name] for name in DIAGNOSTICS}
+        limits = (failed, *found.limits)
+        return replace(found, diagnostics=diagnostics, limits=limits)
+
+    def _check_parameters(self) -> None:
+        if check_scalar(self.n_draws, "n_draws", Integral, min_val=1) < N_BLOCKS:
+            raise ValueError(
+                f"n_draws must be at least {N_BLOCKS} draws per input, so that the "
+                f"bias of having few shows. Got n_draws={self.n_draws}."
+            )
+        check_sampling(self, fewest=2)
+        check_device(self.device)
 
 
-def network_log_conditional(
+def network_mutual_info(
     coefs: Sequence[Any],
-    intercepts: Sequence[Any],
+    intercepts: Sequence[Any] | None,
     X: Any,
+    y: Any = None,
+    sample_weight: Any = None,
     *,
-    activation: str = "tanh",
+    activation: str | Sequence[str] = "tanh",
     noise_std: Any,
-    n_pairs: int = 8,
+    layers: Sequence[int] | None = None,
     random_state: Any = None,
-) -> list[LayerLogConditional]:
-    """Send every input once through a noisy network; return log p(t | x) per layer.
-
-    The density of a hidden layer given the input is an integral over the noise of all
-    layers before. A kernel average over fresh passes smooths it; here it is importance
-    sampled with the Gaussian posterior of that noise in the linearised network, so that
-    a handful of samples is enough where the noise is small.
+    **settings: Any,
+) -> list[Information]:
+    """Information of hidden layers about input and label, from weights as arrays.
 
     Parameters
     ----------
     coefs : sequence of array-likes, each of shape (n_in, n_out)
         Weights of the hidden layers.
-    intercepts : sequence of array-likes, each of shape (n_out,)
-    X : array-like of shape (n_inputs, n_features)
-        Repeat rows for several passes per input.
+    intercepts : sequence of array-likes of shape (n_out,) or None, or None
+        None means no bias.
+    X : array-like or Tensor of shape (n_inputs, n_features)
+        Inputs, the whole law of X. Equal rows are merged.
+    y : array-like of shape (n_inputs,), default=None
+        Discrete labels.
+    sample_weight : array-like of shape (n_inputs,), default=None
+        Law of the inputs, up to a factor; None is uniform.
     activation : {"tanh", "relu", "leaky_relu", "logistic", "identity"}, default="tanh"
+        One for all layers, or a sequence of one per layer.
     noise_std : float or sequence of float
         Standard deviation of the noise, > 0: one for all layers, or one per layer.
-    n_pairs : int, default=8
-        Mirrored pairs of samples per input and layer; inputs whose linearised
-        posterior is a poor fit get eight times as many.
+    layers : sequence of int, default=None
+        Hidden layers, counted from 1; None is all. All are estimated on the same
+        passes.
     random_state : int, RandomState instance or None, default=None
+    **settings
+        Parameters of `NetworkMIEstimator`.
 
     Returns
     -------
-    layers : list of LayerLogConditional
-        One per hidden layer, all from the same pass. The mean of ``-log_density``
-        estimates the conditional entropy h(T | X) in nats.
+    layers : list of Information
 
     Raises
     ------
     ValueError
-        If the shapes do not fit each other, the activation is unknown, or a noise_std
-        is not > 0.
+        If the shapes do not fit each other, a layer does not exist, a noise_std is not
+        > 0, or there are too few draws.
 
-    References
-    ----------
-    Z. Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019
-    (the channel); R. Grosse, Z. Ghahramani, R. Adams, "Sandwiching the marginal
-    likelihood using bidirectional Monte Carlo", 2015, arXiv:1511.02543 (low and high).
+    See Also
+    --------
+    NetworkMIEstimator : What is done, and the diagnostics of the result.
 
     Examples
     --------
-    The second layer of a linear network is Gaussian given the input, with variance
-    0.1^2 (2^2 + 1):
+    Two inputs, two linear units in a row: the second has noise of variance 5 between
+    the activations -2 and 2, which leaves 0.2846 nats.
 
-    >>> import numpy as np
-    >>> from skib.mutual_info import network_log_conditional
-    >>> first, second = network_log_conditional(
-    ...     [[[1.0]], [[2.0]]], [[0.0], [0.0]], [[0.5]],
-    ...     activation="identity", noise_std=0.1, random_state=0,
+    >>> from skib.mutual_info import network_mutual_info
+    >>> first, second = network_mutual_info(
+    ...     [[[1.0]], [[2.0]]], [[0.0], [0.0]], [[-1.0], [1.0]],
+    ...     activation="identity", noise_std=1.0, random_state=0,
     ... )
-    >>> variance = 0.1**2 * 5
-    >>> exact = -0.5 * (second.noisy - 1.0) ** 2 / variance
-    >>> exact -= 0.5 * np.log(2 * np.pi * variance)
-    >>> bool(np.allclose(second.log_density, exact[:, 0]))
+    >>> abs(second.mutual_info.value - 0.2846) < 4 * second.mutual_info.std_error
     True
     """
     network = check_network(coefs, intercepts, activation, noise_std)
-    inputs = torch.from_numpy(check_network_inputs(X, network))
-    if not isinstance(n_pairs, Integral) or n_pairs < 1:
-        raise ValueError(f"n_pairs must be an integer >= 1. Got n_pairs={n_pairs!r}.")
-    generator = torch.Generator().manual_seed(draw_seeds(random_state, 1)[0])
-    noisy_pass = network.sample(inputs, generator)
-    return [
-        _layer_result(network, layer, noisy_pass, int(n_pairs), generator)
-        for layer in range(1, network.n_layers + 1)
-    ]
-
-
-def _layer_result(
-    network: NoisyNetwork,
-    layer: int,
-    noisy_pass: NoisyPass,
-    n_pairs: int,
-    generator: torch.Generator,
-) -> LayerLogConditional:
-    clean, noise = noisy_pass.clean[layer - 1], noisy_pass.noise[layer - 1]
-    density = layer_log_density(network, layer, noisy_pass, n_pairs, generator)
-    return LayerLogConditional(
-        clean=clean.numpy(),
-        noisy=(clean + network.noise_stds[layer - 1] * noise).numpy(),
-        low=density.low.numpy(),
-        high=density.high.numpy(),
-        standard_error=density.standard_error.numpy(),
-        effective_fraction=density.effective_fraction.numpy(),
-        n_samples=density.n_samples.numpy(),
-        converged=density.converged.numpy(),
+    return NetworkMIEstimator(**settings).estimate(
+        NetworkSnapshot(network),
+        X,
+        y,
+        sample_weight,
+        layers=layers,
+        random_state=random_state,
     )
 
 
-def layer_log_density(
-    network: NoisyNetwork,
-    layer: int,
-    noisy_pass: NoisyPass,
-    n_pairs: int,
-    generator: torch.Generator,
-) -> ConditionalDensity:
-    """Log p(t | x) of what came out of one layer, a batch of points at a time."""
-    noise_std = network.noise_stds[layer - 1]
-    clean, noise = noisy_pass.clean[layer - 1], noisy_pass.noise[layer - 1]
-    if layer == 1:
-        return _first_layer_density(noise, noise_std)
-    points = clean + noise_std * noise
-    problem = LayerProblem(network, layer, noisy_pass.clean[0], points)
-    before = torch.cat(noisy_pass.noise[: layer - 1], dim=1)
-    n_slopes = points.shape[1] * problem.n_noises
-    batches = torch.arange(len(points)).split(max(1, SLOPES_PER_BATCH // n_slopes))
-    densities = [
-        log_conditional_density(
-            problem.rows(rows), before[rows], n_pairs=n_pairs, generator=generator
-        )
-        for rows in batches
-    ]
-    return ConditionalDensity(
-        **{
-            field.name: torch.cat([getattr(part, field.name) for part in densities])
-            for field in fields(ConditionalDensity)
-        }
+def _is_converged(means: FreshPasses) -> bool:
+    return means.mean("density_gap") <= LARGEST_MEAN_GAP
+
+
+def _largest_error(means: FreshPasses, law: InputLaw) -> float:
+    return max(
+        means.std_error(name)
+        for name in QUANTITIES
+        if law.has_labels or not name.startswith("label")
     )
-
-
-def _first_layer_density(noise: Tensor, noise_std: float) -> ConditionalDensity:
-    """No noise comes before: one Gaussian, in closed form."""
-    exact = -0.5 * noise**2 - math.log(noise_std * math.sqrt(2 * math.pi))
-    exact = exact.sum(1)
-    return ConditionalDensity(
-        low=exact,
-        high=exact,
-        standard_error=torch.zeros_like(exact),
-        effective_fraction=torch.ones_like(exact),
-        n_samples=torch.zeros(len(exact), dtype=torch.int64),
-        converged=torch.ones(len(exact), dtype=torch.bool),
-    )
-
-
-# --- what users hand in ------------------------------------------------------------
-
-
-def _as_tensor(array: Any, name: str, *, ensure_2d: bool) -> Tensor:
-    if isinstance(array, Tensor):
-        array = array.detach().cpu().numpy()
-    checked = check_array(
-        array, dtype=np.float64, ensure_2d=ensure_2d, input_name=name, copy=True
-    )
-    return torch.from_numpy(checked)
-
-
-def check_network(
-    coefs: Sequence[Any], intercepts: Sequence[Any], activation: str, noise_std: Any
-) -> NoisyNetwork:
-    """Return the network as float64 tensors, or say why it is none."""
-    weights = tuple(_as_tensor(w, "coefs", ensure_2d=True) for w in coefs)
-    biases = tuple(_as_tensor(b, "intercepts", ensure_2d=False) for b in intercepts)
-    if not weights or len(weights) != len(biases):
-        raise ValueError(
-            "coefs and intercepts must have one entry per hidden layer, at least one. "
-            f"Got {len(weights)} and {len(biases)}."
-        )
-    n_in = weights[0].shape[0]
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-        shapes = tuple(weight.shape), tuple(bias.shape)
-        if shapes != ((n_in, shapes[0][1]), shapes[0][1:]):
-            raise ValueError(
-                f"Layer {layer} must have coefs of shape ({n_in}, n_out) and "
-                f"intercepts of shape (n_out,). Got {shapes[0]} and {shapes[1]}."
-            )
-        n_in = weight.shape[1]
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"activation must be one of {sorted(ACTIVATIONS)}. Got {activation!r}."
-        )
-    stds = [noise_std] * len(weights) if np.ndim(noise_std) == 0 else list(noise_std)
-    if len(stds) != len(weights):
-        raise ValueError(
-            f"noise_std must be one number, or one per layer ({len(weights)}). Got "
-            f"{len(stds)}."
-        )
-    return NoisyNetwork(
-        weights, biases, activation, tuple(check_noise_std(std) for std in stds)
-    )
-
-
-def check_network_inputs(X: Any, network: NoisyNetwork) -> np.ndarray:
-    """Return the inputs as a float64 copy, or say why they do not fit."""
-    inputs = _as_tensor(X, "X", ensure_2d=True).numpy()
-    n_features = network.coefs[0].shape[0]
-    if inputs.shape[1] != n_features:
-        raise ValueError(
-            f"X must have {n_features} features, as the first of coefs has that many "
-            f"rows. Got {inputs.shape[1]}."
-        )
-    return inputs

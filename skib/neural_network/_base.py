@@ -14,22 +14,18 @@ from sklearn.base import (
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skib._numerics.noisy_network import NoisyNetwork, OutputLayer
+from skib._validation import as_numpy, check_layer, check_layer_noise
+from skib.neural_network._books import match_books, start_books
 from skib.neural_network._callbacks import CallbackSupportMixin, with_callbacks
-from skib.neural_network._checks import check_layer, check_layer_noise
-from skib.neural_network._evaluation import (
-    as_numpy,
-    network_activations,
-    predict_outputs,
-    sample_outputs,
-)
 from skib.neural_network._fit import fit_networks
+from skib.neural_network._network_in_training import Data
 from skib.neural_network._parameters import (
     check_parameters,
     check_sample_weight,
     hidden_sizes,
 )
-from skib.neural_network._progress import match_books, start_books
-from skib.neural_network._run import Data
+from skib.recording import NetworkSnapshot
 
 __all__ = ["BaseNoisyMLP", "is_stochastic"]
 
@@ -96,21 +92,17 @@ class BaseNoisyMLP(
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
+        self.learning_rate, self.learning_rate_init = learning_rate, learning_rate_init
         self.power_t = power_t
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
+        self.tol, self.verbose = tol, verbose
         self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
+        self.momentum, self.nesterovs_momentum = momentum, nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
+        self.beta_1, self.beta_2 = beta_1, beta_2
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
@@ -151,12 +143,8 @@ class BaseNoisyMLP(
         activations : ndarray of shape (n_samples, n_units)
         """
         check_is_fitted(self)
-        X = self._check_inputs(X)
-        layer = check_layer(self.transform_layer, self.n_layers_ - 2)
-        silence = (0.0,) * (self.n_layers_ - 2)
-        return network_activations(
-            X, self.coefs_, self.intercepts_, self.activation, silence, layer=layer
-        )
+        layer = self.transform_layer
+        return self._snapshot().transform(self._check_inputs(X), layer=layer)
 
     def activations(self, X, *, layer=-1, n_draws=None, random_state=None):
         """Noiseless activations S of one layer, after noisy earlier layers.
@@ -171,23 +159,19 @@ class BaseNoisyMLP(
         layer : int, default=-1
             Hidden layer, counted from 1; -1 is the last.
         n_draws : int or None, default=None
-            Noisy passes per input.
+            Noisy passes per input; None is the noise-free pass.
         random_state : int, RandomState instance or None, default=None
             Seeds the noise.
 
         Returns
         -------
         activations : ndarray, or Tensor where X is one
-            Of shape (n_samples, n_units), one noisy pass, when n_draws is None, else
-            (n_samples, n_draws, n_units).
+            Of shape (n_samples, n_units) when n_draws is None: the exact centres of T
+            where the noise is at this layer alone. Else (n_samples, n_draws, n_units).
         """
         check_is_fitted(self)
-        return network_activations(
+        return self._snapshot().activations(
             self._check_inputs(X, keep_tensors=True),
-            self.coefs_,
-            self.intercepts_,
-            self.activation,
-            self._sampling_noise(),
             layer=layer,
             n_draws=n_draws,
             random_state=random_state,
@@ -252,28 +236,27 @@ class BaseNoisyMLP(
 
     def _predict_outputs(self, X):
         check_is_fitted(self)
-        return self._outputs(self.coefs_, self.intercepts_, self._check_inputs(X))
-
-    def _outputs(self, coefs, intercepts, X):
-        return predict_outputs(
-            X.astype(self.dtype, copy=False),
-            coefs,
-            intercepts,
-            self.activation,
-            self.out_activation_,
-        )
+        return self._snapshot().outputs(self._check_inputs(X))
 
     def _sample_outputs(self, X, n_draws, random_state):
         check_is_fitted(self)
-        return sample_outputs(
-            self._check_inputs(X),
-            self.coefs_,
-            self.intercepts_,
-            self.activation,
-            self._sampling_noise(),
-            self.out_activation_,
-            n_draws=n_draws,
-            random_state=random_state,
+        return self._snapshot().sample_outputs(
+            self._check_inputs(X), n_draws=n_draws, random_state=random_state
+        )
+
+    def _snapshot(self, weights=None):
+        """Return the network with these weights; None is the fitted ones."""
+        coefs, intercepts = (
+            tuple(map(torch.tensor, part))
+            for part in weights or (self.coefs_, self.intercepts_)
+        )
+        n_hidden = self.n_layers_ - 2
+        activations = (self.activation,) * n_hidden
+        return NetworkSnapshot(
+            NoisyNetwork(
+                coefs[:-1], intercepts[:-1], activations, self._sampling_noise()
+            ),
+            OutputLayer(coefs[-1], intercepts[-1], self.out_activation_),
         )
 
     def _sampling_noise(self):

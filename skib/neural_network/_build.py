@@ -6,8 +6,7 @@ import warnings
 
 import torch
 
-from skib._validation import check_device
-from skib.neural_network._checks import check_layer_noise
+from skib._validation import check_device, check_layer_noise
 from skib.neural_network._optimizers import Adam, StochasticGradientDescent
 from skib.neural_network._stack import NetworkStack
 from skib.neural_network._training import NoiseSource, Trainer

@@ -275,8 +275,8 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
             )
         return np.eye(len(self.classes_))[np.searchsorted(self.classes_, y)]
 
-    def _score_weights(self, coefs, intercepts, X, y, sample_weight):
-        best = self._outputs(coefs, intercepts, X).argmax(axis=1)
+    def _score_weights(self, weights, X, y, sample_weight):
+        best = self._snapshot(weights).outputs(X).argmax(axis=1)
         return accuracy_score(y, self.classes_[best], sample_weight=sample_weight)
 
 

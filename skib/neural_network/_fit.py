@@ -11,10 +11,10 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from skib._numerics.threads import threads_for
+from skib.neural_network._books import stops_early
 from skib.neural_network._build import make_optimizer, make_stack, make_trainer
-from skib.neural_network._progress import stops_early
-from skib.neural_network._run import Run
-from skib.neural_network._threads import threads_for
+from skib.neural_network._network_in_training import NetworkInTraining
 
 __all__ = ["fit_networks"]
 
@@ -53,9 +53,9 @@ class _Session:
         self.trainer = make_trainer(
             estimators, data, [train for train, _ in splits], self.stack, self.optimizer
         )
-        self.runs = [
-            Run(self, network, estimator, data, held_out)
-            for network, (estimator, (_, held_out)) in enumerate(
+        self.networks = [
+            NetworkInTraining(self, position, estimator, data, held_out)
+            for position, (estimator, (_, held_out)) in enumerate(
                 zip(estimators, splits, strict=True)
             )
         ]
@@ -69,22 +69,22 @@ class _Session:
         with _interruptible():
             for _ in range(self.n_epochs):
                 self._run_epoch()
-                if all(run.is_done for run in self.runs):
+                if all(network.is_done for network in self.networks):
                     break
         self._finish()
 
     def _run_epoch(self):
-        for run in self.runs:
-            run.begin_epoch()
+        for network in self.networks:
+            network.begin_epoch()
         losses = self.trainer.run_epoch()
-        for run, loss in zip(self.runs, losses, strict=True):
-            run.end_epoch(loss, len(self.trainer.rows[0]))
+        for network, loss in zip(self.networks, losses, strict=True):
+            network.end_epoch(loss, len(self.trainer.rows[0]))
         # Networks that are done have stopped counting.
         self.optimizer.end_epoch(max(each.t_ for each in self.estimators))
 
     def run_lbfgs(self):
         """Minimise the loss of the only network over all rows, without noise."""
-        run, stack, batch = self.runs[0], self.stack, self.trainer.whole_batch()
+        network, stack, batch = self.networks[0], self.stack, self.trainer.whole_batch()
 
         def loss_and_gradient(flat):
             stack.flat.copy_(torch.from_numpy(flat))
@@ -93,9 +93,9 @@ class _Session:
 
         def end_iteration(intermediate_result):
             stack.flat.copy_(torch.from_numpy(intermediate_result.x))
-            run.begin_epoch()
-            run.end_epoch(float(intermediate_result.fun), batch.n_samples)
-            if run.stop_asked:
+            network.begin_epoch()
+            network.end_epoch(float(intermediate_result.fun), batch.n_samples)
+            if network.stop_asked:
                 raise StopIteration
 
         first = self.estimators[0]
@@ -113,15 +113,15 @@ class _Session:
                 },
             )
             stack.flat.copy_(torch.from_numpy(result.x))
-            run.is_done = run.stop_asked or result.status == 0
+            network.is_done = network.stop_asked or result.status == 0
         self._finish()
 
     def _finish(self):
         self.optimizer.park()
-        for run in self.runs:
-            run.finish()
+        for network in self.networks:
+            network.finish()
         if not self.incremental:
-            _warn_if_unfinished(self.runs, self.n_epochs)
+            _warn_if_unfinished(self.networks, self.n_epochs)
 
 
 def _split(estimator, data):
@@ -152,10 +152,11 @@ def _interruptible():
         warnings.warn("Training interrupted by user.", stacklevel=6)
 
 
-def _warn_if_unfinished(runs, n_epochs):
-    first = runs[0].estimator
+def _warn_if_unfinished(networks, n_epochs):
+    first = networks[0].estimator
     reached_the_end = any(
-        not run.is_done and run.estimator.n_iter_ >= n_epochs for run in runs
+        not network.is_done and network.estimator.n_iter_ >= n_epochs
+        for network in networks
     )
     # With n_iter_no_change=inf a fixed number of epochs was asked for.
     if reached_the_end and np.isfinite(first.n_iter_no_change):

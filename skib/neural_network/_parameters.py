@@ -9,8 +9,7 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_consistent_length
 
 from skib._numerics.activations import ACTIVATIONS
-from skib._validation import check_device
-from skib.neural_network._checks import check_layer_noise, check_option
+from skib._validation import check_device, check_layer_noise, check_option
 from skib.neural_network._training import NOISE_KINDS
 
 __all__ = ["check_parameters", "check_sample_weight", "hidden_sizes"]

@@ -137,8 +137,8 @@ class NoisyMLPRegressor(RegressorMixin, BaseNoisyMLP):
     def _make_targets(self, y, incremental):
         return y.reshape(len(y), -1)
 
-    def _score_weights(self, coefs, intercepts, X, y, sample_weight):
-        predicted = _drop_single_output(self._outputs(coefs, intercepts, X))
+    def _score_weights(self, weights, X, y, sample_weight):
+        predicted = _drop_single_output(self._snapshot(weights).outputs(X))
         return r2_score(y, predicted, sample_weight=sample_weight)
 
 

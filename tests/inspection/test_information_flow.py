@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from skib import (
     BinnedMIEstimator,
     GaussianMixtureMIEstimator,
+    NetworkMIEstimator,
     NoisyMLPClassifier,
     Recording,
 )
@@ -42,7 +43,7 @@ def make_recording(activation="tanh", noise_std=NOISE_STD, epochs=(0, 1, 5)):
 
 def flow_of(recording=None, X=X, y=Y, n_mc=8, **kwargs):
     recording = recording or make_recording()
-    estimator = GaussianMixtureMIEstimator(recording.noise_std[0], n_mc=n_mc)
+    estimator = NetworkMIEstimator(n_mc=n_mc)
     kwargs = {"n_draws": 32, "estimator": estimator, "random_state": 0, **kwargs}
     return information_flow(recording, X, y, **kwargs)
 
@@ -105,7 +106,7 @@ class TestTruth:
         assert flow.from_network.all()
         assert (flow.effective_fraction > 0.5).all()
         assert (flow.unconverged_fraction < 0.05).all()
-        assert flow.provenance["n_draws"]["through_network"] == 32
+        assert flow.provenance["parameters"]["n_draws"] == 32
 
     def test_where_importance_sampling_fails_activations_stand_in(self):
         """Much noise before a nearly silent layer: too many ways to make a point."""
@@ -117,8 +118,8 @@ class TestTruth:
             [7], [coefs], [intercepts], activation="tanh", noise_std=[0.5, 0.5, 0.005]
         )
         with (
-            pytest.warns(ImportanceSamplingWarning, match="at layer 3 of epoch 7"),
-            pytest.warns(HighDimensionWarning, match="nats wide at layer 3 of epoch 7"),
+            pytest.warns(ImportanceSamplingWarning, match="layer 3 of epoch 7: Imp"),
+            pytest.warns(HighDimensionWarning, match="layer 3 of epoch 7: I.X;T. lies"),
         ):
             flow = information_flow(recording, X[:20], n_draws=64, random_state=0)
         assert flow.from_network.tolist() == [[True, True, False]]
@@ -138,9 +139,7 @@ class TestTruth:
         assert flow.mutual_info[0, 0] == pytest.approx(truth, abs=error)
 
     def test_tol_that_is_not_reached_is_named(self):
-        estimator = GaussianMixtureMIEstimator(
-            NOISE_STD, n_mc=2, tol=1e-3, max_samples=200
-        )
+        estimator = NetworkMIEstimator(n_mc=2, tol=1e-3, max_samples=200)
         with pytest.warns(EstimateNotConvergedWarning, match=r"layer 2 of epoch 0.*"):
             flow_of(estimator=estimator)
 
@@ -187,12 +186,12 @@ class TestWork:
 
     def test_defaults_are_told(self):
         flow = information_flow(make_recording(), X, epochs=[0], random_state=0)
-        passes = {"through_network": 32, "of_activations": 128}
-        assert flow.provenance["n_draws"] == passes
+        assert flow.provenance["estimator"] == "NetworkMIEstimator()"
+        assert flow.provenance["parameters"]["n_draws"] == 32
 
     def test_progress_bar(self, capsys):
         flow_of(verbose=1)
-        assert "3/3" in capsys.readouterr().err
+        assert "9/9" in capsys.readouterr().err
 
     def test_noise_of_each_layer(self):
         recording = make_recording(noise_std=(0.1, 0.2, 0.4))
@@ -207,9 +206,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("kwargs", "match"),
         [
-            ({"layers": [4]}, "hidden layers from 1 to 3"),
-            ({"layers": [0]}, "hidden layers from 1 to 3"),
-            ({"layers": []}, "hidden layers from 1 to 3"),
+            ({"layers": [4]}, "hidden layers 1 to 3"),
+            ({"layers": [0]}, "hidden layers 1 to 3"),
+            ({"layers": []}, "hidden layers 1 to 3"),
             ({"epochs": [2]}, r"among the recorded ones, \[0, 1, 5\]"),
             ({"epochs": []}, "among the recorded ones"),
             ({"n_draws": 2}, "at least 4 draws"),
@@ -218,7 +217,7 @@ class TestRefusals:
             ({"X": np.full((4, 3), np.nan), "y": None}, "contains NaN"),
             ({"X": X[:, :2]}, "X must have 3 features"),
             (
-                {"estimator": GaussianMixtureMIEstimator(0.1)},
+                {"estimator": GaussianMixtureMIEstimator(0.2)},
                 r"the noise that the network was recorded with: {1: 0.3",
             ),
             (

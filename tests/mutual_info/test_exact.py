@@ -295,9 +295,14 @@ def test_linear_network_agrees_with_entropies_of_gaussians():
     ("coefs", "noise_std", "covariance", "message"),
     [
         ([[[1.0]]], 0.0, None, "noise_std must be > 0"),
-        ([[[1.0]]], [1.0, 2.0], None, "one number, or one per layer"),
+        ([[[1.0]]], [1.0, 2.0], None, "one number, or one for each of"),
         ([], 1.0, None, "at least one layer"),
-        ([[[1.0, 2.0]], [[1.0]]], 1.0, None, "coefs of layer 2 must have 2 rows"),
+        (
+            [[[1.0, 2.0]], [[1.0]]],
+            1.0,
+            None,
+            "Layer 2 must have coefs of",
+        ),
         ([[[1.0]]], 1.0, np.eye(2), r"must have shape \(1, 1\)"),
         ([[[1.0]]], 1.0, [[-1.0]], "without negative eigenvalues"),
     ],

@@ -6,14 +6,15 @@ from itertools import pairwise
 import pytest
 import torch
 
-from skib._numerics.importance import log_conditional_density
-from skib._numerics.linearised_posterior import (
+from skib._numerics.activations import ACTIVATIONS
+from skib._numerics.layer_density.importance import log_conditional_density
+from skib._numerics.layer_density.noise_posterior import (
     GaussianNoise,
     LayerProblem,
     linearise_at_mode,
     prior,
 )
-from skib._numerics.noisy_network import ACTIVATIONS, NoisyNetwork
+from skib._numerics.noisy_network import NoisyNetwork
 
 
 def make_network(activation, sizes=(3, 4, 3, 2), noise_std=0.3, seed=0):
@@ -24,7 +25,8 @@ def make_network(activation, sizes=(3, 4, 3, 2), noise_std=0.3, seed=0):
 
     coefs = tuple(normal(a, b) for a, b in pairwise(sizes))
     intercepts = tuple(0.5 * normal(n) for n in sizes[1:])
-    return NoisyNetwork(coefs, intercepts, activation, (noise_std,) * len(coefs))
+    activations = (activation,) * len(coefs)
+    return NoisyNetwork(coefs, intercepts, activations, (noise_std,) * len(coefs))
 
 
 def make_problem(network, n_points=40, seed=1):
@@ -34,7 +36,7 @@ def make_problem(network, n_points=40, seed=1):
         n_points, len(network.coefs[0]), generator=generator, dtype=torch.float64
     )
     one_pass = network.sample(X, generator)
-    points = one_pass.clean[-1] + network.noise_stds[-1] * one_pass.noise[-1]
+    points = one_pass.clean[-1] + network.noise_std[-1] * one_pass.noise[-1]
     problem = LayerProblem(network, network.n_layers, one_pass.clean[0], points)
     return problem, torch.cat(one_pass.noise[:-1], 1)
 
@@ -131,7 +133,7 @@ def test_a_bimodal_posterior_is_bracketed():
     network = NoisyNetwork(
         (torch.eye(1, dtype=torch.float64), fold, torch.ones(2, 1).double()),
         (torch.zeros(1).double(), torch.zeros(2).double(), torch.zeros(1).double()),
-        "relu",
+        ("relu",) * 3,
         (1.0, 0.05, 0.05),
     )
     n_points = 400

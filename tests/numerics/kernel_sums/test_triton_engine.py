@@ -18,7 +18,7 @@ pytest.importorskip("triton", "3.3" if torch.cuda.is_available() else "3.9")
 from skib._numerics.kernel_sums import Levels, engines, kernel_sums
 from skib._numerics.kernel_sums.clouds import Clouds, Queries
 from skib._numerics.kernel_sums.triton_engine import TritonEngine, _two_floats
-from skib._numerics.network_information import ALL_DRAWS, BLOCKS
+from skib._numerics.network_terms import ALL_DRAWS, BLOCKS
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 

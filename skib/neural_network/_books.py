@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from skib.neural_network._recording import Recording
+from skib.recording import Recording
 
-__all__ = ["Progress", "Recorder", "match_books", "start_books", "stops_early"]
+__all__ = ["Books", "Recorder", "match_books", "start_books", "stops_early"]
 
 
 class Recorder:
@@ -45,7 +45,7 @@ class Recorder:
         return Recording(self.epochs, self.coefs, self.intercepts, **meaning)
 
 
-class Progress:
+class Books:
     """Keeps the books of one network: losses, scores, best weights, stopping.
 
     The books are the fitted attributes of the estimator, under scikit-learn's names.
@@ -131,7 +131,7 @@ def stops_early(estimator):
 
 
 def start_books(estimator):
-    """Reset the attributes that ``Progress`` writes."""
+    """Reset the attributes that ``Books`` writes."""
     estimator.t_ = 0
     estimator.loss_curve_ = []
     _start_comparing(estimator)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from skib.datasets import make_szt
-from skib.neural_network import NoisyMLPClassifier, NoisyMLPRegressor, Recording
+from skib.neural_network import NoisyMLPClassifier, NoisyMLPRegressor
+from skib.recording import NetworkSnapshot, Recording, Snapshot
 
 SIZES = [12, 10, 7, 5, 4, 3]
 NOISE_STD = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -98,11 +99,37 @@ def test_draws_and_inputs_do_not_share_noise(recording):
     assert abs(np.corrcoef(S[:-1, 0], S[1:, 0])[0, 1]) < limit
 
 
-def test_one_pass_without_n_draws(recording):
+def test_without_n_draws_centers_are_exact(recording):
     X, _ = make_szt()
-    single = recording.activations(X, epoch=10, random_state=0)
-    drawn = recording.activations(X, epoch=10, n_draws=1, random_state=0)
-    np.testing.assert_array_equal(single, drawn[:, 0])
+    exact = recording.activations(X[:50], epoch=10, layer=3, random_state=0)
+    np.testing.assert_allclose(exact, noise_free(recording, X[:50], 10, 3), atol=1e-12)
+    drawn = recording.activations(X[:50], epoch=10, layer=3, n_draws=1, random_state=0)
+    assert drawn.shape == (50, 1, 5)
+    assert np.abs(drawn[:, 0] - exact).max() > 0.01
+
+
+def test_it_is_a_sequence_of_snapshots(recording):
+    X, _ = make_szt()
+    assert len(recording) == 2
+    for epoch, snapshot in zip(recording.epochs, recording, strict=True):
+        assert isinstance(snapshot, Snapshot)
+        assert isinstance(snapshot, NetworkSnapshot)
+        options = {"layer": 4, "n_draws": 2, "random_state": 0}
+        np.testing.assert_array_equal(
+            snapshot.activations(X, **options),
+            recording.activations(X, epoch=epoch, **options),
+        )
+        assert snapshot.noise_std == NOISE_STD
+
+
+def test_an_activation_for_each_layer_and_no_bias():
+    coefs, _ = random_weights([2, 3, 2])
+    recording = Recording.from_weights(
+        [1], [coefs], None, activation=["tanh", "relu"], noise_std=0.1
+    )
+    X = np.array([[0.5, -1.0]])
+    expected = np.maximum(np.tanh(X @ coefs[0]) @ coefs[1], 0)
+    np.testing.assert_allclose(recording.transform(X, epoch=1), expected)
 
 
 def test_random_state_fixes_the_noise(recording):
@@ -150,7 +177,7 @@ def test_a_gpu_gives_the_numbers_of_the_cpu(recording):
 
 def test_layers_count_from_either_end(recording):
     X, _ = make_szt()
-    options = {"epoch": 10, "random_state": 0}
+    options = {"epoch": 10, "n_draws": 2, "random_state": 0}
     np.testing.assert_array_equal(
         recording.activations(X, layer=-2, **options),
         recording.activations(X, layer=4, **options),
@@ -270,6 +297,8 @@ def weights_with(change):
         ({"noise_std": [0.1, 0.2]}, "each of the 1 hidden layers. Got 2 numbers"),
         ({"epochs": [1, 2]}, "2 epochs, 1 coefs"),
         ({"epochs": [-1]}, "different numbers >= 0"),
+        ({"epochs": [0.5]}, "whole ones"),
+        ({"activation": ["tanh"] * 2}, "each of the 1 hidden layers. Got 2 names"),
         ({"coefs": [[np.zeros((2, 4))]]}, r"Layer 1 at epoch 1.*\(2, 4\) and \(3,\)"),
         ({"coefs": [[np.full((2, 3), np.inf)]]}, "Layer 1 at epoch 1 has NaN"),
         ({"coefs": [[]]}, "one coef and one intercept per layer"),

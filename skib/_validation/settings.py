@@ -1,15 +1,16 @@
-"""The border: what users hand in becomes tensors, generators and devices."""
+"""Settings: noise, devices, options, how long to sample."""
 
 from __future__ import annotations
 
-from numbers import Real
+from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
+from sklearn.utils import check_scalar
 
-__all__ = ["check_device", "check_noise_std", "draw_seeds", "group_equal_rows"]
+__all__ = ["check_device", "check_noise_std", "check_option", "check_sampling"]
 
 
 def check_noise_std(noise_std: Any, *, zero_allowed: bool = False) -> float:
@@ -45,36 +46,18 @@ def check_device(device: Any) -> torch.device:
     return resolved
 
 
-def draw_seeds(random_state: Any, n_seeds: int) -> list[int]:
-    """Draw one seed per task before the tasks are handed out.
-
-    The seeds, and so the results, do not depend on who works on which task.
-    """
-    random = check_random_state(random_state)
-    return [int(seed) for seed in random.randint(np.iinfo(np.int32).max, size=n_seeds)]
+def check_option(name: str, value: Any, options: Iterable[Any]) -> None:
+    """Refuse a value that is not among the options."""
+    if not any(value is option or value == option for option in options):
+        known = ", ".join(map(repr, options))
+        raise ValueError(f"{name} must be one of {known}. Got {name}={value!r}.")
 
 
-def group_equal_rows(
-    X: np.ndarray | torch.Tensor, rows: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Group rows that are equal in every bit.
-
-    Parameters
-    ----------
-    X : array or Tensor of shape (n_rows, ...)
-    rows : int array, default=None
-        The rows to look at; None is all.
-
-    Returns
-    -------
-    first : int array of shape (n_groups,)
-        The first row of each group, ascending.
-    inverse : int array of shape (n_rows,)
-        The group of each row looked at.
-    """
-    host = X.cpu().numpy() if isinstance(X, torch.Tensor) else np.asarray(X)
-    rows = np.arange(len(host)) if rows is None else rows
-    groups: dict[bytes, int] = {}
-    inverse = [groups.setdefault(host[row].tobytes(), len(groups)) for row in rows]
-    first = np.unique(inverse, return_index=True)[1]
-    return rows[first], np.array(inverse)
+def check_sampling(estimator: Any, *, fewest: int) -> None:
+    """Check ``n_mc``, ``tol`` and ``max_samples`` of an estimator that samples."""
+    if estimator.n_mc != "auto":
+        check_scalar(estimator.n_mc, "n_mc", Integral, min_val=fewest)
+    check_scalar(estimator.max_samples, "max_samples", Integral, min_val=1)
+    if estimator.tol is not None:
+        positive = {"min_val": 0, "include_boundaries": "neither"}
+        check_scalar(estimator.tol, "tol", Real, **positive)

@@ -30,7 +30,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from skib._numerics.linearised_posterior import (
+from skib._numerics.layer_density.noise_posterior import (
     GaussianNoise,
     LayerProblem,
     linearise_at_mode,
@@ -75,11 +75,6 @@ class ConditionalDensity:
     effective_fraction: Tensor
     n_samples: Tensor
     converged: Tensor
-
-    @property
-    def middle(self) -> Tensor:
-        """Mean of `low` and `high`: without bias to first order."""
-        return 0.5 * (self.low + self.high)
 
 
 def log_conditional_density(

@@ -20,15 +20,17 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from skib._numerics.extrapolation import extrapolate
 from skib._numerics.kernel_sums import KernelSums
 from skib._numerics.posterior import posterior_information
 
 __all__ = [
     "ALL_DRAWS",
     "BLOCKS",
+    "N_BLOCKS",
     "InformationTerms",
     "OwnDensity",
-    "information_terms",
+    "network_terms",
 ]
 
 # Levels of the kernel sums: all draws; or every block of them, and all, last.
@@ -36,11 +38,8 @@ ALL_DRAWS = torch.ones(1, 1, 1)
 N_BLOCKS = 4
 BLOCKS = torch.cat([torch.eye(N_BLOCKS), torch.ones(1, N_BLOCKS)])
 BLOCKS = BLOCKS[:, None].expand(-1, N_BLOCKS, -1)
-# Blocks that an average holds, and its weight: the value at 0 of the polynomial in
-# 1 / passes through all three cancels the bias terms of first and second order. The
-# last step is what the third one adds to the line through two.
-EXTRAPOLATION = {4: 8 / 3, 2: -6 / 3, 1: 1 / 3}
-LAST_STEP = {4: 2 / 3, 2: -3 / 3, 1: 1 / 3}
+# Blocks that an average holds, from all to one.
+SIZES = (4, 2, 1)
 LOG_TINY = -700.0
 
 
@@ -97,7 +96,7 @@ class InformationTerms:
     control: Tensor
 
 
-def information_terms(
+def network_terms(
     density: OwnDensity, joint: Tensor, prior: Tensor, sums: KernelSums, n_draws: int
 ) -> InformationTerms:
     """Combine the density given the own input with the kernel averages.
@@ -167,19 +166,19 @@ def _extrapolate(
     """
 
     def terms(average: Tensor) -> Tensor:
-        return torch.stack(_terms(_posterior(log_own, joint, average), prior))
+        return torch.stack(_terms(_posterior(log_own, joint, average), prior), dim=1)
 
     if others.shape[1] == 1:
         found = terms(others[:, 0] / n_draws)
         last_step = torch.zeros_like(found)
     else:
-        found, last_step = torch.zeros(2, 2, *log_own.shape, dtype=log_own.dtype)
-        for size, weight in EXTRAPOLATION.items():
-            choices = [terms(a) for a in _averages(others, n_draws, size)]
-            mean = torch.stack(choices).mean(0)
-            found += weight * mean
-            last_step += LAST_STEP[size] * mean
-    return found[0], found[1], last_step[0], last_step[1]
+        levels = [
+            torch.stack([terms(a) for a in _averages(others, n_draws, size)]).mean(0)
+            for size in SIZES
+        ]
+        sizes = torch.tensor(SIZES, dtype=log_own.dtype).expand(len(log_own), -1)
+        found, last_step = extrapolate(torch.stack(levels, dim=1), sizes)
+    return found[:, 0], found[:, 1], last_step[:, 0], last_step[:, 1]
 
 
 def _averages(others: Tensor, n_draws: int, size: int) -> Iterator[Tensor]:

@@ -17,6 +17,9 @@ MAX_STEPS = 60
 # deviations, is below this: the proposal is then centred well enough.
 DECREMENT_TOLERANCE = 1e-4
 FIRST_DAMPING, LAST_DAMPING = 1e-2, 1e8
+# Sum of the squares of the slopes from which on rounding of their products, relative to
+# the largest, would cost the smallest eigenvalue, 1, more than ten digits' rest.
+STEEP = 1e6
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class LayerProblem:
     @property
     def noise_std(self) -> float:
         """Noise of the layer itself."""
-        return self.network.noise_stds[self.layer - 1]
+        return self.network.noise_std[self.layer - 1]
 
     def rows(self, rows: Tensor) -> LayerProblem:
         """Keep some of the points."""
@@ -228,17 +231,18 @@ def _gram_factor(slopes: Tensor, ridge: Tensor | float) -> Tensor:
     """Cholesky factor of ridge * identity + slopes slopes^T."""
     gram = slopes @ slopes.mT
     diagonal = gram.diagonal(dim1=-2, dim2=-1)
+    steep = diagonal.sum(-1) > STEEP
     diagonal += ridge[:, None] if isinstance(ridge, Tensor) else ridge
     factor, failed = torch.linalg.cholesky_ex(gram)
-    bad = failed > 0
-    if bad.any():
+    by_qr = steep | (failed > 0)
+    if by_qr.any():
         ridges = torch.as_tensor(ridge).to(slopes).expand(len(slopes))
-        factor[bad] = _gram_factor_by_qr(slopes[bad], ridges[bad])
+        factor[by_qr] = _gram_factor_by_qr(slopes[by_qr], ridges[by_qr])
     return factor
 
 
 def _gram_factor_by_qr(slopes: Tensor, ridge: Tensor) -> Tensor:
-    """Return the same factor without squaring: for slopes of 1e8 and more."""
+    """Return the same factor without squaring the condition of steep slopes."""
     identity = torch.eye(slopes.shape[1], dtype=slopes.dtype, device=slopes.device)
     stacked = torch.cat([ridge.sqrt()[:, None, None] * identity, slopes.mT], dim=1)
     upper = torch.linalg.qr(stacked, mode="r").R

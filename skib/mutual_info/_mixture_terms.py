@@ -16,18 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skib._numerics.extrapolation import extrapolate
 from skib._numerics.gaussian_summaries import MAX_FEATURES, gaussian_sums
 from skib._numerics.kernel_sums import KernelSums, Levels, kernel_sums
 from skib._numerics.posterior import posterior_information
-from skib.mutual_info._input_law import InputLaw
+from skib.mutual_info._input_law import LayerLaw
+from skib.mutual_info._stratified import Terms
 
 __all__ = [
     "MIN_DRAWS",
     "NoisySampler",
     "Samples",
-    "information_terms",
+    "mixture_terms",
     "noise_entropy",
-    "plug_in_conditional_entropy",
 ]
 
 # I at r, r/2 and r/4 draws shows how it depends on r: the draws are cut in quarters,
@@ -40,35 +41,11 @@ NESTED = torch.tensor(
     ]
 )
 ALL_DRAWS = torch.tensor([[[1]]])
-MIN_DRAWS = 4
+MIN_DRAWS = N_BLOCKS = 4
 # From this many samples per input on, draws are sampled in pairs.
 PAIRS_FROM = 4
-SAMPLES_PER_TILE = 1024
 GUESSES = 1e-3
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What each sample contributes to the information quantities, in nats.
-
-    Attributes
-    ----------
-    values : dict of Tensors of shape (n_samples,), float64
-        One for each of `ESTIMATES`, with the bias of finitely many draws extrapolated
-        away, and for each of `BRACKET`, whose means bracket I(X;T) in expectation
-        whatever the number of draws.
-    influences : dict of Tensors of shape (n_samples,), float64
-        By how much the sample's draw moves each quantity, which for some is not the
-        mean of its values over the noise.
-    remainders : dict of Tensors of shape (n_samples,), float64
-        Last step of the extrapolation of each of `ESTIMATES`: about as large as what
-        it leaves of the bias. Empty where there is none.
-    """
-
-    values: dict[str, Tensor]
-    influences: dict[str, Tensor]
-    remainders: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -95,31 +72,31 @@ class NoisySampler:
 
     Parameters
     ----------
-    law : InputLaw
+    law : LayerLaw
     noise_std : float
     generator : numpy.random.Generator
     """
 
     def __init__(
-        self, law: InputLaw, noise_std: float, generator: np.random.Generator
+        self, law: LayerLaw, noise_std: float, generator: np.random.Generator
     ) -> None:
         self.law = law
         self.noise_std = noise_std
         self.generator = generator
         n_inputs, n_draws, _ = law.centers.shape
-        self._next_visit = generator.integers(n_draws, size=(n_inputs, 1))
+        self._next_turn = generator.integers(n_draws, size=(n_inputs, 1))
 
     def draw(self, n_mc: int) -> Samples:
         """Draw ``n_mc`` more samples of every input.
 
-        Each draw visited is sampled twice, so that the spread of its samples shows,
-        unless samples are few.
+        Each draw whose turn it is is sampled twice, so that the spread of its samples
+        shows, unless samples are few.
         """
         n_inputs, n_draws, n_units = self.law.centers.shape
-        per_visit = 2 if n_mc >= PAIRS_FROM else 1
-        visits = self._next_visit + np.arange(n_mc) // per_visit
-        self._next_visit = visits[:, -1:] + 1
-        draws = visits * _spreading_stride(n_draws) % n_draws
+        per_turn = 2 if n_mc >= PAIRS_FROM else 1
+        turns = self._next_turn + np.arange(n_mc) // per_turn
+        self._next_turn = turns[:, -1:] + 1
+        draws = turns * _spreading_stride(n_draws) % n_draws
         groups = np.repeat(np.arange(n_inputs), n_mc)
         # Drawn on the host, so that every device sees the same noise.
         noise = self.generator.standard_normal((n_inputs * n_mc, n_units))
@@ -143,12 +120,12 @@ def noise_entropy(n_units: int, noise_std: float) -> float:
     return n_units / 2 * (math.log(2 * math.pi * math.e) + 2 * math.log(noise_std))
 
 
-def information_terms(law: InputLaw, samples: Samples, noise_std: float) -> Terms:
+def mixture_terms(law: LayerLaw, samples: Samples, noise_std: float) -> Terms:
     """Evaluate at each sample the terms whose means are the information quantities.
 
     Parameters
     ----------
-    law : InputLaw
+    law : LayerLaw
     samples : Samples
     noise_std : float
 
@@ -170,15 +147,14 @@ def information_terms(law: InputLaw, samples: Samples, noise_std: float) -> Term
     high, _, _, high_influence, _ = plug_in[:, 0].unbind(1)
     of_noise = noise_entropy(law.centers.shape[2], noise_std)
     if law.one_center:
-        terms, remainders = plug_in[:, 0], {}
+        terms, last_steps = plug_in[:, 0], {}
         low_influence = high_influence
     else:
         n_draws = _draws_per_level(law, samples)
         plug_in[:, :, 2] += n_draws.log()
-        terms = _extrapolate(plug_in, n_draws)
-        before = _extrapolate(plug_in[:, :2], n_draws[:, :2])
-        of_information, of_label, of_excess = (terms - before)[:, :3].unbind(1)
-        remainders = _estimates(of_information, of_label, of_excess, of_noise=0.0)
+        terms, steps = extrapolate(plug_in, n_draws)
+        of_information, of_label, of_excess, *_ = steps.unbind(1)
+        last_steps = _estimates(of_information, of_label, of_excess, of_noise=0.0)
         low_influence = _decoder_terms(sums, law, samples, noise_std)
     information, label_information, excess, influence, label_influence = terms.unbind(1)
     bracket = {
@@ -190,14 +166,14 @@ def information_terms(law: InputLaw, samples: Samples, noise_std: float) -> Term
         _estimates(information, label_information, excess, of_noise) | bracket,
         _estimates(influence, label_influence, excess, of_noise)
         | {"mutual_info_low": low_influence, "mutual_info_high": high_influence},
-        remainders,
+        last_steps,
     )
 
 
 def _estimates(
     information: Tensor, label_information: Tensor, excess: Tensor, of_noise: float
 ) -> dict[str, Tensor]:
-    """All of `ESTIMATES` from three of them, h(T|X) less the entropy of the noise."""
+    """All of `QUANTITIES` from three of them, h(T|X) less the entropy of the noise."""
     conditional = excess + of_noise
     entropy = conditional + information
     return {
@@ -209,26 +185,7 @@ def _estimates(
     }
 
 
-def plug_in_conditional_entropy(
-    law: InputLaw, samples: Samples, noise_std: float
-) -> Tensor:
-    """Evaluate h(T|X) at each sample, from the draws of its own input alone."""
-    terms = []
-    for groups, draws, noise in zip(
-        samples.groups.split(SAMPLES_PER_TILE),
-        samples.draws.split(SAMPLES_PER_TILE),
-        samples.noise.split(SAMPLES_PER_TILE),
-        strict=True,
-    ):
-        clouds = law.centers[groups].double()
-        own = clouds[torch.arange(len(groups), device=draws.device), draws]
-        squared = ((own + noise)[:, None] - clouds).square().sum(2)
-        exponent = (noise.square().sum(1, keepdim=True) - squared) / (2 * noise_std**2)
-        terms.append(-exponent.logsumexp(1) + math.log(clouds.shape[1]))
-    return torch.cat(terms) + noise_entropy(law.centers.shape[2], noise_std)
-
-
-def _surrogate_terms(sums: KernelSums, law: InputLaw, samples: Samples) -> Tensor:
+def _surrogate_terms(sums: KernelSums, law: LayerLaw, samples: Samples) -> Tensor:
     """Terms of I(X;T), I(Y;T) and h(T|X), and the influences on the first two.
 
     All are under the surrogate channels that the draws of each level define, and
@@ -258,39 +215,15 @@ def _surrogate_terms(sums: KernelSums, law: InputLaw, samples: Samples) -> Tenso
     return torch.stack(terms, dim=2)
 
 
-def _draws_per_level(law: InputLaw, samples: Samples) -> Tensor:
+def _draws_per_level(law: LayerLaw, samples: Samples) -> Tensor:
     """How many draws each level of each sample holds, of shape (n_samples, 3)."""
     levels = Levels.among(law.centers.shape[1], NESTED)
     sizes = torch.tensor(np.diff(levels.edges)).to(samples.noise)
     return torch.einsum("kbs,b->sk", levels.blocks_of(samples.draws), sizes)
 
 
-def _extrapolate(terms: Tensor, n_draws: Tensor) -> Tensor:
-    """Values at infinitely many draws of the polynomials in 1/r through all levels.
-
-    Through r, r/2 and r/4 draws with the weights (8, -6, 1) / 3, which cancel the bias
-    terms in 1/r and 1/r^2.
-
-    Parameters
-    ----------
-    terms : Tensor of shape (n_samples, n_levels, n_terms)
-    n_draws : Tensor of shape (n_samples, n_levels)
-
-    Returns
-    -------
-    extrapolated : Tensor of shape (n_samples, n_terms)
-    """
-    x = 1 / n_draws
-    total = torch.zeros_like(terms[:, 0])
-    for k in range(x.shape[1]):
-        others = torch.cat([x[:, :k], x[:, k + 1 :]], dim=1)
-        weight = (others / (others - x[:, [k]])).prod(1, keepdim=True)
-        total += weight * terms[:, k]
-    return total
-
-
 def _decoder_terms(
-    sums: KernelSums, law: InputLaw, samples: Samples, noise_std: float
+    sums: KernelSums, law: LayerLaw, samples: Samples, noise_std: float
 ) -> Tensor:
     """Terms of the lower bound H(X) + E ln q(i|T) on I(X;T).
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skib.neural_network._books import Books, Recorder
 from skib.neural_network._callbacks import FitCallbacks
-from skib.neural_network._checks import check_layer_noise
-from skib.neural_network._progress import Progress, Recorder
-from skib.neural_network._schedule import make_schedule
+from skib.recording import make_schedule
 
-__all__ = ["Data", "Run"]
+__all__ = ["Data", "NetworkInTraining"]
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,15 @@ class Data:
     sample_weight: np.ndarray | None
 
 
-class Run:
+class NetworkInTraining:
     """Training of one network of a session: books, recording, callbacks.
 
     Parameters
     ----------
     session : object
         Has the ``stack``, the ``optimizer``, ``n_epochs`` and ``incremental``.
-    network : int
-        Position in the stack.
+    position : int
+        Place in the stack.
     estimator : estimator
         Whose attributes are written.
     data : Data
@@ -60,9 +59,9 @@ class Run:
         Whether a callback ended training.
     """
 
-    def __init__(self, session, network, estimator, data, held_out):
+    def __init__(self, session, position, estimator, data, held_out):
         self.session = session
-        self.network = network
+        self.position = position
         self.estimator = estimator
         self.is_done = False
         self.stop_asked = False
@@ -71,7 +70,7 @@ class Run:
         self.recorder = self._make_recorder(estimator, session.incremental)
         if estimator.verbose and self.recorder is not None and not session.incremental:
             print(_announcement(self.schedule, self.weights()))
-        self.progress = Progress(
+        self.books = Books(
             estimator,
             score=None if held_out is None else self._scorer(data, held_out),
             weights=self.weights,
@@ -84,7 +83,7 @@ class Run:
 
     def weights(self):
         """Return copies of the present coefs and intercepts."""
-        return self.session.stack.unload(self.network)
+        return self.session.stack.unload(self.position)
 
     def state(self):
         """Return the attributes that make the estimator a fitted one, now."""
@@ -99,7 +98,7 @@ class Run:
         """Book, record and announce an epoch; keep the weights if it is the last."""
         if self.is_done:
             return
-        is_over = self.progress.end_epoch(loss, n_samples)
+        is_over = self.books.end_epoch(loss, n_samples)
         self.record()
         self.stop_asked = bool(self.callbacks.end_epoch(self.state))
         if is_over or self.stop_asked:
@@ -115,7 +114,7 @@ class Run:
         """Write the fitted attributes."""
         last = self.final or self.weights()
         self._record_last(last)
-        best = self.progress.best_weights or last
+        best = self.books.best_weights or last
         self.estimator.coefs_, self.estimator.intercepts_ = best
         for name, value in self._recorded().items():
             setattr(self.estimator, name, value)
@@ -149,7 +148,7 @@ class Run:
         estimator = self.estimator
         recording = self.recorder.to_recording(
             activation=estimator.activation,
-            noise_std=_additive_noise(estimator),
+            noise_std=estimator._sampling_noise(),
             output=estimator.out_activation_,
             classes=getattr(estimator, "classes_", None),
         )
@@ -161,7 +160,7 @@ class Run:
         X, y = data.X[held_out], data.y[held_out]
 
         def score():
-            return self.estimator._score_weights(*self.weights(), X, y, weight)
+            return self.estimator._score_weights(self.weights(), X, y, weight)
 
         return score
 
@@ -175,12 +174,6 @@ def _schedule_of(estimator, session):
         may_exceed=session.incremental or estimator.warm_start,
         is_open=session.incremental,
     )
-
-
-def _additive_noise(estimator):
-    """Noise of the recorded network: dropout acts in training only."""
-    noise_std = check_layer_noise(estimator.noise_std, estimator.n_layers_ - 2)
-    return noise_std if estimator.noise == "additive" else (0.0,) * len(noise_std)
 
 
 def _announcement(schedule, weights):

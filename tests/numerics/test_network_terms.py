@@ -5,7 +5,7 @@ import math
 import torch
 
 from skib._numerics.kernel_sums import KernelSums
-from skib._numerics.network_information import OwnDensity, information_terms
+from skib._numerics.network_terms import OwnDensity, network_terms
 
 JOINT = torch.tensor([[0.1, 0.2], [0.3, 0.0]], dtype=torch.float64)
 PRIOR = torch.tensor([0.6, 0.4], dtype=torch.float64)
@@ -23,7 +23,7 @@ def terms(others, n_draws=8):
     others_log = of_others * (about_own + (weight * own + of_others).log())
     sums = KernelSums(own, others, others_log, error_bound=0.0, kept_fraction=1.0)
     density = OwnDensity(DENSITY.low.double(), DENSITY.high.double())
-    return information_terms(density, JOINT, PRIOR, sums, n_draws)
+    return network_terms(density, JOINT, PRIOR, sums, n_draws)
 
 
 def test_without_others_the_input_is_certain():

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
+import torch
 
-from skib._numerics.activations import ACTIVATIONS
-from skib.neural_network._checks import check_layer_noise, check_option
-from skib.neural_network._evaluation import (
+from skib._numerics.noisy_network import OUTPUTS, NoisyNetwork, OutputLayer
+from skib._validation import (
     as_numpy,
-    network_activations,
-    predict_outputs,
+    check_layer_activation,
+    check_layer_noise,
+    check_option,
+    check_weight_chain,
 )
-from skib.neural_network._forward import OUTPUTS
+from skib.recording._files import read_weights, write_weights
+from skib.recording._snapshot import NetworkSnapshot
 
 __all__ = ["Recording"]
 
@@ -33,9 +32,9 @@ class Recording:
         Completed passes over the training data, ascending; 0 is the initial state.
     coefs, intercepts : lists of lists of ndarrays (n_in, n_out) and (n_out,)
         ``coefs[e][l]`` belongs to ``epochs[e]`` and layer l + 1. The output layer
-        is the last where ``output`` is not None.
-    activation : str
-        Activation function of the hidden layers.
+        is the last where ``output`` is not None. None stands for no bias.
+    activation : str or tuple of str
+        Activation function of the hidden layers, one or one for each.
     noise_std : tuple of float
         Standard deviation of the Gaussian noise added after the activation of each
         hidden layer, in activation units.
@@ -55,7 +54,7 @@ class Recording:
     Examples
     --------
     >>> import numpy as np
-    >>> from skib.neural_network import Recording
+    >>> from skib.recording import Recording
     >>> weights = np.array([[1.0, 0.0], [0.0, 2.0]])
     >>> recording = Recording.from_weights(
     ...     [7], [[weights]], [[np.zeros(2)]], activation="identity", noise_std=0.1
@@ -105,8 +104,9 @@ class Recording:
             ``coefs[e][l]`` of shape (n_in, n_out) and ``intercepts[e][l]`` of shape
             (n_out,), as in scikit-learn (a torch ``Linear.weight`` is transposed).
             Hidden layers; the output layer comes last when ``output`` is given.
+            ``intercepts``, an epoch's or a layer's may be None: no bias.
         activation : {"tanh", "relu", "leaky_relu", "logistic", "identity"}
-            Activation function of the hidden layers.
+            Activation function of the hidden layers, one or one for each.
         noise_std : float or sequence of float
             Standard deviation of the noise after each hidden layer.
         output : {"softmax", "identity"} or None, default=None
@@ -125,9 +125,9 @@ class Recording:
             If shapes do not fit together, a value is not finite, or a name is
             unknown.
         """
-        check_option("activation", activation, ACTIVATIONS)
         check_option("output", output, [None, *OUTPUTS])
-        epochs = _check_epochs(epochs)
+        epochs = _check_new_epochs(epochs)
+        intercepts = [None] * len(coefs) if intercepts is None else intercepts
         if not len(epochs) == len(coefs) == len(intercepts):
             raise ValueError(
                 "epochs, coefs and intercepts must have one entry per epoch. Got "
@@ -135,19 +135,23 @@ class Recording:
                 "intercepts."
             )
         order = np.argsort(epochs)
-        layers = [_check_layers(coefs[e], intercepts[e], epochs[e]) for e in order]
-        shapes = [[coef.shape for coef in layer_coefs] for layer_coefs, _ in layers]
+        layers = [
+            check_weight_chain(coefs[e], intercepts[e], f" at epoch {epochs[e]}")
+            for e in order
+        ]
+        shapes = [_shapes(*layer) for layer in layers]
         if any(shape != shapes[0] for shape in shapes):
             raise ValueError(
-                "Every epoch must hold layers of the same shapes. Got "
-                f"{sorted(set(map(str, shapes)))}."
+                "Every epoch must hold layers of the same shapes, with a bias or "
+                f"without. Got {sorted(set(map(str, shapes)))}."
             )
         n_hidden = len(shapes[0]) - (output is not None)
+        check_layer_activation(activation, n_hidden)
         return cls(
             epochs[order],
             [layer_coefs for layer_coefs, _ in layers],
             [layer_intercepts for _, layer_intercepts in layers],
-            activation=activation,
+            activation=activation if isinstance(activation, str) else tuple(activation),
             noise_std=check_layer_noise(noise_std, n_hidden),
             output=output,
             classes=None if classes is None else np.array(classes),
@@ -172,10 +176,14 @@ class Recording:
     def nbytes(self):
         """Bytes of all weights."""
         arrays = [a for part in (self.coefs, self.intercepts) for e in part for a in e]
-        return sum(array.nbytes for array in arrays)
+        return sum(array.nbytes for array in arrays if array is not None)
 
     def __len__(self):
         return len(self.epochs)
+
+    def __getitem__(self, position):
+        """Return the snapshot at a position, from 0 for the first recorded epoch."""
+        return self.at(self.epochs[position])
 
     def __repr__(self):
         return (
@@ -198,16 +206,17 @@ class Recording:
         layer : int, default=-1
             Hidden layer, counted from 1; -1 is the last, -2 the one before.
         n_draws : int or None, default=None
-            Noisy passes per input. The first layer has no noise before it: its
-            draws are equal.
+            Noisy passes per input. None is the noise-free pass. The first layer has
+            no noise before it: its draws are equal.
         random_state : int, RandomState instance or None, default=None
             Seeds the noise, which is the same on every device.
 
         Returns
         -------
         activations : ndarray or Tensor
-            Of shape (n_inputs, n_units), one noisy pass, when n_draws is None, else
-            (n_inputs, n_draws, n_units). A tensor on the device of X when X is one.
+            Of shape (n_inputs, n_units) when n_draws is None: the exact centres of T
+            where the noise is at this layer alone. Else (n_inputs, n_draws, n_units).
+            A tensor on the device of X when X is one.
 
         Raises
         ------
@@ -215,16 +224,8 @@ class Recording:
             If the epoch was not recorded, the layer does not exist, or X does not
             fit the network.
         """
-        at = self._position(epoch)
-        return network_activations(
-            X,
-            self.coefs[at],
-            self.intercepts[at],
-            self.activation,
-            self.noise_std,
-            layer=layer,
-            n_draws=n_draws,
-            random_state=random_state,
+        return self.at(epoch).activations(
+            X, layer=layer, n_draws=n_draws, random_state=random_state
         )
 
     def transform(self, X, *, epoch, layer=-1):
@@ -244,20 +245,10 @@ class Recording:
         activations : ndarray or Tensor of shape (n_inputs, n_units)
             A tensor on the device of X when X is one.
         """
-        at = self._position(epoch)
-        silent = (0.0,) * self.n_layers
-        return network_activations(
-            X,
-            self.coefs[at],
-            self.intercepts[at],
-            self.activation,
-            silent,
-            layer=layer,
-            random_state=0,
-        )
+        return self.at(epoch).transform(X, layer=layer)
 
     def at(self, epoch):
-        """Return the recording of one epoch alone, small enough for another process.
+        """Return the network of one epoch.
 
         Parameters
         ----------
@@ -266,17 +257,24 @@ class Recording:
 
         Returns
         -------
-        recording : Recording
+        snapshot : NetworkSnapshot
         """
         at = self._position(epoch)
-        return Recording(
-            [epoch],
-            [self.coefs[at]],
-            [self.intercepts[at]],
-            activation=self.activation,
-            noise_std=self.noise_std,
-            output=self.output,
-            classes=self.classes,
+        coefs = tuple(map(torch.tensor, self.coefs[at]))
+        intercepts = tuple(
+            None if each is None else torch.tensor(each) for each in self.intercepts[at]
+        )
+        n_layers = self.n_layers
+        network = NoisyNetwork(
+            coefs[:n_layers],
+            intercepts[:n_layers],
+            check_layer_activation(self.activation, n_layers),
+            tuple(self.noise_std),
+        )
+        if self.output is None:
+            return NetworkSnapshot(network)
+        return NetworkSnapshot(
+            network, OutputLayer(coefs[-1], intercepts[-1], self.output)
         )
 
     def predict_proba(self, X, *, epoch):
@@ -327,24 +325,14 @@ class Recording:
         Parameters
         ----------
         path : str or path-like
-            Where to write; the name is used as it is.
         """
         header = {
             "activation": self.activation,
             "noise_std": self.noise_std,
             "output": self.output,
         }
-        arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
-        arrays["epochs"] = self.epochs
-        if self.classes is not None:
-            arrays["classes"] = _without_objects(self.classes)
-        for layer, (coefs, intercepts) in enumerate(
-            zip(_by_layer(self.coefs), _by_layer(self.intercepts), strict=True)
-        ):
-            arrays[f"coef_{layer}"] = coefs
-            arrays[f"intercept_{layer}"] = intercepts
-        with Path(path).open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        weights = {"coef": self.coefs, "intercept": self.intercepts}
+        write_weights(path, self.epochs, weights, header, self.classes)
 
     @classmethod
     def load(cls, path):
@@ -360,15 +348,12 @@ class Recording:
         recording : Recording
             Equal to the one saved.
         """
-        with np.load(path, allow_pickle=False) as file:
-            header = json.loads(str(file["header"]))
-            n_layers = sum(name.startswith("coef_") for name in file.files)
-            coefs = [file[f"coef_{layer}"] for layer in range(n_layers)]
-            intercepts = [file[f"intercept_{layer}"] for layer in range(n_layers)]
-            classes = file["classes"] if "classes" in file.files else None
-            epochs = file["epochs"]
-        by_epoch = [list(zip(*part, strict=True)) for part in (coefs, intercepts)]
-        return cls(epochs, *by_epoch, classes=classes, **header)
+        epochs, weights, header, classes = read_weights(path)
+        if not isinstance(header["activation"], str):
+            header["activation"] = tuple(header["activation"])
+        return cls(
+            epochs, weights["coef"], weights["intercept"], classes=classes, **header
+        )
 
     def _outputs(self, X, epoch):
         if self.output is None:
@@ -377,10 +362,7 @@ class Recording:
                 "Give from_weights the output layer too, with output='softmax' or "
                 "'identity'."
             )
-        at = self._position(epoch)
-        return predict_outputs(
-            X, self.coefs[at], self.intercepts[at], self.activation, self.output
-        )
+        return self.at(epoch).outputs(X)
 
     def _position(self, epoch):
         found = np.flatnonzero(self.epochs == epoch)
@@ -392,50 +374,25 @@ class Recording:
         return int(found[0])
 
 
-def _check_epochs(epochs):
+def _check_new_epochs(epochs):
     epochs = np.asarray(epochs)
     is_list = (
         epochs.ndim == 1 and epochs.size and np.issubdtype(epochs.dtype, np.number)
     )
-    if not is_list or len(np.unique(epochs)) != len(epochs) or (epochs < 0).any():
+    is_counted = is_list and (epochs >= 0).all() and (epochs == np.floor(epochs)).all()
+    if not is_counted or len(np.unique(epochs)) != len(epochs):
         raise ValueError(
-            f"epochs must be a list of different numbers >= 0. Got epochs={epochs!r}."
+            "epochs must be a list of different numbers >= 0, whole ones: completed "
+            f"passes over the training data. Got epochs={epochs!r}."
         )
     return epochs.astype(np.int64)
 
 
-def _check_layers(coefs, intercepts, epoch):
-    """Copy the layers of one epoch, in one dtype; they must form a chain."""
-    if len(coefs) != len(intercepts) or not len(coefs):
-        raise ValueError(
-            "Every epoch needs one coef and one intercept per layer. Got "
-            f"{len(coefs)} coefs and {len(intercepts)} intercepts at epoch {epoch}."
-        )
-    coefs = [np.array(coef) for coef in coefs]
-    dtype = np.result_type(np.float32, *coefs)
-    coefs = [coef.astype(dtype) for coef in coefs]
-    intercepts = [np.array(intercept, dtype=dtype) for intercept in intercepts]
-    n_in = coefs[0].shape[0]
-    for layer, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True), 1):
-        fits = coef.ndim == 2 and coef.shape[0] == n_in
-        if not fits or intercept.shape != coef.shape[1:]:
-            raise ValueError(
-                f"Layer {layer} at epoch {epoch} must have coefs of shape ({n_in}, "
-                f"n_out) and intercepts of shape (n_out,). Got {coef.shape} and "
-                f"{intercept.shape}."
-            )
-        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
-            raise ValueError(f"Layer {layer} at epoch {epoch} has NaN or infinity.")
-        n_in = coef.shape[1]
-    return coefs, intercepts
-
-
-def _by_layer(per_epoch):
-    return [np.stack(layer) for layer in zip(*per_epoch, strict=True)]
-
-
-def _without_objects(classes):
-    return classes.astype(str) if classes.dtype == object else classes
+def _shapes(coefs, intercepts):
+    return [
+        (coef.shape, intercept is not None)
+        for coef, intercept in zip(coefs, intercepts, strict=True)
+    ]
 
 
 def _abridged(epochs):

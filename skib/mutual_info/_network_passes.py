@@ -1,0 +1,175 @@
+"""Noisy passes through a known network, and the terms of the estimates at them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skib._numerics.kernel_sums import KernelSums, kernel_sums
+from skib._numerics.layer_density import ConditionalDensity, layer_log_density
+from skib._numerics.network_terms import (
+    ALL_DRAWS,
+    BLOCKS,
+    N_BLOCKS,
+    InformationTerms,
+    OwnDensity,
+    network_terms,
+)
+from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
+from skib._validation import seed_at
+from skib.mutual_info._input_law import InputLaw
+from skib.mutual_info._stratified import Terms
+
+__all__ = ["DIAGNOSTICS", "NetworkPasses"]
+
+N_PAIRS = 8
+# Nats between the estimates of one log p(t | x) from above and from below from which
+# on the point counts as not converged.
+UNCONVERGED_GAP = 1.0
+
+# Of importance sampling.
+DIAGNOSTICS = ("effective_fraction", "unconverged_fraction", "density_gap")
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPasses:
+    """A source of noisy passes of all inputs.
+
+    Attributes
+    ----------
+    network : NoisyNetwork
+        In float64, on the CPU.
+    inputs : Tensor of shape (n_inputs, n_features), float64
+        Distinct inputs.
+    law : InputLaw
+        Their law.
+    n_draws : int
+        Passes behind each kernel average, at the least.
+    device : torch.device
+        Where kernels are summed.
+    """
+
+    network: NoisyNetwork
+    inputs: Tensor
+    law: InputLaw
+    n_draws: int
+    device: torch.device
+
+    def terms(
+        self, layers: list[int], n_mc: int, seed: int
+    ) -> Iterator[tuple[int, Terms, int]]:
+        """Yield the terms of layers at ``n_mc`` passes, and how many passes there are.
+
+        A layer's terms do not depend on which others are asked for.
+        """
+        n_draws = N_BLOCKS * math.ceil(max(n_mc, self.n_draws) / N_BLOCKS)
+        first = self.network.first_clean(self.inputs)
+        passes = self.network.sample_from(
+            first[:, None].expand(-1, n_draws, -1),
+            torch.Generator().manual_seed(seed_at(seed, 0)),
+        )
+        points = NoisyPass(
+            *(
+                [part[:, :n_mc].flatten(0, 1) for part in parts]
+                for parts in (passes.clean, passes.noise)
+            )
+        )
+        for layer in layers:
+            generator = torch.Generator().manual_seed(seed_at(seed, layer))
+            density = layer_log_density(self.network, layer, points, N_PAIRS, generator)
+            # No noise comes before the first layer: its draws are all equal.
+            clouds = passes.clean[layer - 1][:, : 1 if layer == 1 else n_draws]
+            noise = points.noise[layer - 1]
+            terms = self._layer_terms(layer, density, clouds, noise)
+            yield layer, terms, clouds.shape[1]
+
+    def _layer_terms(
+        self, layer: int, density: ConditionalDensity, clouds: Tensor, noise: Tensor
+    ) -> Terms:
+        """Terms whose weighted means are the estimates of one layer."""
+        noise_std = self.network.noise_std[layer - 1]
+        n_inputs, n_draws, n_units = clouds.shape
+        n_mc = len(noise) // n_inputs
+        log_normalizer = n_units * math.log(math.sqrt(2 * math.pi) * noise_std)
+        log_kernel = -0.5 * noise.square().sum(1) - log_normalizer
+        own = OwnDensity(density.low - log_kernel, density.high - log_kernel)
+        groups = torch.arange(n_inputs).repeat_interleave(n_mc)
+        found = network_terms(
+            own,
+            self.law.joint[groups],
+            self.law.label_weights,
+            self._kernel_sums(clouds, groups, noise_std * noise, noise_std),
+            n_draws,
+        )
+        # The mean of -log_kernel is known: only what the network adds is sampled.
+        conditional = 0.5 * n_units + log_normalizer - own.middle
+        # Where all passes are evaluated the control's mean over draws is 0 whatever
+        # they are: it takes noise away, but the sampling error of the draws stays.
+        control = (1 - n_mc / n_draws if n_draws > 1 else 1.0) * found.control
+        terms = _terms(found, conditional, control, has_draws=n_draws > 1)
+        terms.values.update(_diagnostics(density))
+        return terms
+
+    def _kernel_sums(
+        self, clouds: Tensor, groups: Tensor, noise: Tensor, noise_std: float
+    ) -> KernelSums:
+        n_inputs, n_draws, _ = clouds.shape
+        draws = torch.arange(len(noise) // n_inputs).repeat(n_inputs) % n_draws
+        return kernel_sums(
+            clouds.to(self.device),
+            self.law.joint.to(self.device),
+            groups.to(self.device),
+            draws.to(self.device),
+            noise.to(self.device),
+            noise_std,
+            levels=BLOCKS if n_draws > 1 else ALL_DRAWS,
+        ).cpu()
+
+
+def _terms(
+    found: InformationTerms, conditional: Tensor, control: Tensor, *, has_draws: bool
+) -> Terms:
+    information = found.information + control
+    entropy = conditional + information
+    influence = found.influence - control
+    values = {
+        "mutual_info": information,
+        "mutual_info_low": found.low + control,
+        "mutual_info_high": found.high + control,
+        "entropy": entropy,
+        "conditional_entropy": conditional,
+        "label_mutual_info": found.label_information,
+        "label_conditional_entropy": entropy - found.label_information,
+    }
+    if not has_draws:
+        return Terms(values)
+    return Terms(
+        values,
+        influences={
+            "mutual_info": influence,
+            "mutual_info_low": -control,
+            "mutual_info_high": influence,
+            "entropy": influence,
+            "label_mutual_info": found.label_influence,
+            "label_conditional_entropy": influence - found.label_influence,
+        },
+        last_steps={
+            "mutual_info": found.last_step,
+            "entropy": found.last_step,
+            "label_mutual_info": found.label_last_step,
+            "label_conditional_entropy": found.last_step - found.label_last_step,
+        },
+    )
+
+
+def _diagnostics(density: ConditionalDensity) -> dict[str, Tensor]:
+    gap = density.high - density.low
+    return {
+        "effective_fraction": density.effective_fraction,
+        "unconverged_fraction": (gap.abs() > UNCONVERGED_GAP).to(gap.dtype),
+        "density_gap": gap,
+    }

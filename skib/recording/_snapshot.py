@@ -1,0 +1,189 @@
+"""A snapshot: a network at one epoch, and what it does with inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from sklearn.utils import check_scalar
+from torch import Tensor
+
+from skib._numerics.noisy_network import (
+    NoisyNetwork,
+    OutputLayer,
+    sample_activations,
+)
+from skib._validation import check_inputs, check_layer, draw_seed, draw_seeds
+
+__all__ = ["NetworkSnapshot", "Snapshot"]
+
+
+@runtime_checkable
+class Snapshot(Protocol):
+    """A network at one epoch, as estimators see it.
+
+    Anything with these three members can be measured. Where the network behind it is
+    known, an attribute ``network`` (`skib.recording.NetworkSnapshot` has one) lets
+    estimators read the weights.
+
+    Attributes
+    ----------
+    noise_std : tuple of float
+        Standard deviation of the Gaussian noise after each hidden layer, in activation
+        units: as many as there are layers. 0 where there is none.
+    """
+
+    @property
+    def noise_std(self) -> tuple[float, ...]:
+        """Noise after each hidden layer."""
+
+    def activations(
+        self,
+        X: Any,
+        *,
+        layer: int = -1,
+        n_draws: int | None = None,
+        random_state: Any = None,
+    ) -> Any:
+        """Noiseless activations S of one layer, after noisy earlier layers.
+
+        Of shape (n_inputs, n_draws, n_units); without ``n_draws`` the noise-free ones,
+        (n_inputs, n_units), which are exact centres of noise at that layer alone.
+        """
+
+    def transform(self, X: Any, *, layer: int = -1) -> Any:
+        """Activations of the network without noise, (n_inputs, n_units)."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSnapshot:
+    """A feed-forward network whose weights are known, at one epoch.
+
+    Attributes
+    ----------
+    network : NoisyNetwork
+        Its hidden layers.
+    output : OutputLayer or None
+        What comes after them; None where it is not known.
+    """
+
+    network: NoisyNetwork
+    output: OutputLayer | None = None
+
+    @property
+    def noise_std(self) -> tuple[float, ...]:
+        """Standard deviation of the noise after each hidden layer."""
+        return self.network.noise_std
+
+    def activations(
+        self,
+        X: Any,
+        *,
+        layer: int = -1,
+        n_draws: int | None = None,
+        random_state: Any = None,
+    ) -> Any:
+        """Noiseless activations S of one layer, after noisy earlier layers.
+
+        The noisy representation is T = S + noise_std * Z with Z standard Gaussian.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+            Inputs of the network; a tensor may live on any device.
+        layer : int, default=-1
+            Hidden layer, counted from 1; -1 is the last, -2 the one before.
+        n_draws : int or None, default=None
+            Noisy passes per input. None is the noise-free pass. The first layer has
+            no noise before it: its draws are equal.
+        random_state : int, RandomState instance or None, default=None
+            Seeds the noise, which is the same on every device.
+
+        Returns
+        -------
+        activations : ndarray, or Tensor on the device of X when X is one
+            Of shape (n_inputs, n_units) when n_draws is None: the exact centres of T
+            where the noise is at this layer alone. Else (n_inputs, n_draws, n_units).
+
+        Raises
+        ------
+        ValueError
+            If the layer does not exist, or X does not fit the network.
+        """
+        if n_draws is None:
+            return self.transform(X, layer=layer)
+        check_scalar(n_draws, "n_draws", Integral, min_val=1)
+        seed = draw_seed(random_state)
+        return self._sample(self.network, X, layer, int(n_draws), seed)
+
+    def transform(self, X: Any, *, layer: int = -1) -> Any:
+        """Activations of one layer of the network without noise.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+            Inputs of the network; a tensor may live on any device.
+        layer : int, default=-1
+            Hidden layer, counted from 1; -1 is the last, -2 the one before.
+
+        Returns
+        -------
+        activations : ndarray or Tensor of shape (n_inputs, n_units)
+            A tensor on the device of X when X is one.
+        """
+        return self._sample(self.network.silent(), X, layer, 1, 0)[:, 0]
+
+    def outputs(self, X: Any) -> Any:
+        """Return the outputs of the network without noise.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+
+        Returns
+        -------
+        outputs : ndarray or Tensor of shape (n_inputs, n_outputs)
+        """
+        assert self.output is not None, "the output layer is checked before"
+        hidden = self._sample(self.network.silent(), X, -1, 1, 0)
+        return self._like(X, self.output.apply(torch.as_tensor(hidden)[:, 0]))
+
+    def sample_outputs(self, X: Any, *, n_draws: int, random_state: Any) -> Any:
+        """Draw outputs of noisy passes.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+        n_draws : int
+            Noisy passes per input.
+        random_state : int, RandomState instance or None
+
+        Returns
+        -------
+        outputs : ndarray or Tensor of shape (n_inputs, n_draws, n_outputs)
+        """
+        assert self.output is not None, "the output layer is checked before"
+        check_scalar(n_draws, "n_draws", Integral, min_val=1)
+        seed, last_seed = draw_seeds(random_state, 2)
+        hidden = torch.as_tensor(self._sample(self.network, X, -1, int(n_draws), seed))
+        generator = torch.Generator().manual_seed(last_seed)
+        noise = torch.empty(hidden.shape, dtype=hidden.dtype)
+        noise = noise.normal_(generator=generator).to(hidden.device)
+        hidden = hidden.add(noise, alpha=self.network.noise_std[-1])
+        return self._like(X, self.output.apply(hidden))
+
+    def _sample(
+        self, network: NoisyNetwork, X: Any, layer: int, n_draws: int, seed: int
+    ) -> Any:
+        network = network.up_to(check_layer(layer, network.n_layers))
+        inputs = check_inputs(X, network.n_features_in, network.coefs[0].dtype)
+        values = sample_activations(
+            network.to(inputs.device), inputs, n_draws=n_draws, seed=seed
+        )
+        return self._like(X, values)
+
+    @staticmethod
+    def _like(X: Any, values: Tensor) -> Any:
+        return values if isinstance(X, Tensor) else values.numpy()
