@@ -41,9 +41,9 @@ def test_a_label_is_one_column_more(rng):
     assert_same_kinds(number_rows(joint, [30, 30, 10]), joint)
 
 
-def test_largest_key_still_fits():
-    """Keys of 63 columns use all bits of an integer; one column more must not wrap."""
-    for n_columns in (63, 64):
-        codes = np.ones((3, n_columns), dtype=np.uint8)
-        codes[2, -1] = 0
-        assert_same_kinds(number_rows(codes, 2), codes)
+@pytest.mark.parametrize("n_columns", [63, 64, 130])
+def test_keys_of_many_columns_lose_no_column(n_columns):
+    """From 64 columns of two codes on, a number of all of them would wrap."""
+    codes = np.ones((3, n_columns), dtype=np.uint8)
+    codes[2, 0] = 0
+    assert_same_kinds(number_rows(codes, 2), codes)

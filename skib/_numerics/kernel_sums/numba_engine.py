@@ -1,15 +1,10 @@
-"""Kernel sums by compiled loops, one kernel per number of features.
+"""Kernel sums on the CPU, by loops that numba compiles.
 
-A tile of queries lies side by side in vector registers (`lanes`) while the centres of
-a leaf pass by, one at a time. Up to `UNROLLED_UP_TO_FEATURES` the loop over features is
-unrolled and coordinates of the queries stay in registers as long as they fit.
+The loops here know no number of features: they are compiled once per precision, and
+call the innermost ones (`numba_leaf_sums`) for every tile of queries and leaf.
 """
 
 from __future__ import annotations
-
-import math
-from collections.abc import Callable
-from functools import cache
 
 import numba
 import numpy as np
@@ -25,23 +20,21 @@ from skib._numerics.kernel_sums.clouds import (
 from skib._numerics.kernel_sums.lanes import (
     FORMATS,
     N_LANES,
-    add,
-    add_exp2,
     load,
     multiply,
     multiply_add,
     spread,
     store,
-    subtract,
     times_own_log,
 )
 from skib._numerics.kernel_sums.levels import Levels
+from skib._numerics.kernel_sums.numba_leaf_sums import (
+    LOG2_E,
+    call_leaf_sums,
+    kept_on_disk,
+    leaf_sums,
+)
 from skib._numerics.threads import in_threads
-
-# One kernel is compiled per number of features up to this, one for all above.
-UNROLLED_UP_TO_FEATURES = 24
-
-LOG2_E = math.log2(math.e)
 
 # Single-precision sums are moved to float64 after so many leaves.
 LEAVES_PER_FLUSH = 32
@@ -67,17 +60,21 @@ class NumbaEngine:
         expanded = (
             float(clouds.radii.max()) <= EXPANDED_UP_TO_RADIUS[clouds.offsets.dtype]
         )
-        n_features = clouds.offsets.shape[2]
-        unrolled = n_features <= UNROLLED_UP_TO_FEATURES
-        self.sum_tiles = _compiled(n_features if unrolled else 0, expanded)
         offsets = clouds.offsets.numpy()
+        _, n_draws, n_features = offsets.shape
         layout = FORMATS[offsets.dtype.name]
+        centers = offsets.reshape(-1, n_features)
+        # A leaf's centres by group and block.
+        starts = n_draws * np.arange(clouds.groups_per_leaf)
+        runs = np.add.outer(starts, levels.edges[:-1]).ravel()
         self.clouds = (
-            offsets,
-            _coded_half_squares(offsets, layout.code),
+            centers,
+            _coded_half_squares(centers, layout.code),
             clouds.weights.numpy().astype(offsets.dtype),
             clouds.middles.numpy(),
-            clouds.groups_per_leaf,
+            np.append(runs, n_draws * clouds.groups_per_leaf),
+            expanded,
+            leaf_sums(n_features, expanded, offsets.dtype.name),
             layout.code,
             layout.shift,
         )
@@ -91,7 +88,7 @@ class NumbaEngine:
         blocks = self.levels.blocks_of(queries.draws).numpy()
 
         def run(tiles: range) -> None:
-            self.sum_tiles(
+            _sum_tiles(
                 tiles.start,
                 tiles.stop,
                 kept.numpy(),
@@ -100,7 +97,6 @@ class NumbaEngine:
                 queries.own.numpy(),
                 blocks,
                 *self.clouds,
-                np.array(self.levels.edges),
                 own,
                 others,
             )
@@ -111,21 +107,12 @@ class NumbaEngine:
 
 
 def _coded_half_squares(
-    offsets: NDArray[np.floating], code: float
+    centers: NDArray[np.floating], code: float
 ) -> NDArray[np.floating]:
     # einsum sums the squares without storing them.
-    squares = np.einsum("gdf,gdf->gd", offsets, offsets)
+    squares = np.einsum("cf,cf->c", centers, centers)
     squares *= -0.5 * LOG2_E * code
     return squares
-
-
-def _jit(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile at the first call, and keep the code on disk where that is possible."""
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        # Neither the package's folder nor the user's cache can be written.
-        return numba.njit(nogil=True)(function)
 
 
 @numba.njit(inline="always")
@@ -166,38 +153,12 @@ def _localise(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _sum_cloud(  # type: ignore[no-untyped-def]
-    n_features, expanded, local, constant, cloud, squares, fall, start, stop
-):
-    """Sum the kernels of a run of draws at every query of the tile."""
-    height = load(constant, 0)
-    zero = spread(cloud.dtype.type(0.0))
-    total = zero
-    for draw in range(start, stop):
-        if expanded:
-            # -|c|^2 / 2 + tc, then the rest.
-            exponent = spread(squares[draw])
-            for k in range(n_features):
-                exponent = multiply_add(
-                    load(local, k), spread(cloud[draw, k]), exponent
-                )
-            exponent = add(exponent, height)
-        else:
-            squared = zero
-            for k in range(n_features):
-                step = subtract(load(local, k), spread(cloud[draw, k]))
-                squared = multiply_add(step, step, squared)
-            exponent = multiply_add(squared, spread(fall), height)
-        total = add_exp2(total, exponent)
-    return total
-
-
-@numba.njit(inline="always")
-def _sum_level(n_blocks, level, in_level, sums):  # type: ignore[no-untyped-def]
+def _sum_level(n_blocks, level, in_level, sums, start):  # type: ignore[no-untyped-def]
     """Add up the blocks of a group that make up a level."""
-    total = multiply(load(in_level, level * n_blocks), load(sums, 0))
+    first = level * n_blocks
+    total = multiply(load(in_level, first), load(sums, start))
     for b in range(1, n_blocks):
-        total = multiply_add(load(in_level, level * n_blocks + b), load(sums, b), total)
+        total = multiply_add(load(in_level, first + b), load(sums, start + b), total)
     return total
 
 
@@ -234,99 +195,92 @@ def _flush(total, first, n_queries, others):  # type: ignore[no-untyped-def]
                 total[b, c, q] = 0.0
 
 
-@cache
-def _compiled(n_features: int, expanded: bool) -> Callable[..., None]:
-    """Return the loops over tiles, leaves and groups for this many features.
-
-    0 stands for any number of them, not unrolled.
-    """
-
-    @_jit
-    def sum_tiles(  # type: ignore[no-untyped-def]
-        start_tile,
-        stop_tile,
-        kept,
-        points,
-        reference,
-        query_group,
-        blocks,
-        offsets,
-        squares,
-        weights,
-        middles,
-        groups_per_leaf,
-        code,
-        shift,
-        edges,
-        own,
-        others,
-    ):
-        dtype = offsets.dtype
-        n_groups, n_leaves = len(offsets), len(middles)
-        n_levels, n_blocks = blocks.shape[:2]
-        features = n_features if n_features > 0 else middles.shape[1]
-        fall = dtype.type(-0.5 * LOG2_E * code)
-        here = np.zeros((middles.shape[1], N_LANES))
-        height = np.empty(N_LANES)
-        local = np.empty((middles.shape[1], N_LANES), dtype)
-        constant = np.empty((1, N_LANES), dtype)
-        square = np.empty(N_LANES)
-        in_level = np.zeros((n_levels * n_blocks, N_LANES), dtype)
-        sums = np.empty((n_blocks, N_LANES), dtype)
-        apart = np.empty((1, N_LANES), dtype)
-        total = np.zeros((n_levels, others.shape[2], N_LANES), dtype)
-        owned = np.zeros(n_groups, np.bool_)
-        for tile in range(start_tile, stop_tile):
-            first = tile * N_LANES
-            n_queries = min(N_LANES, len(points) - first)
-            _fetch(points, reference, first, n_queries, here, height)
-            _fetch_blocks(blocks, first, n_queries, in_level)
-            for q in range(n_queries):
-                owned[query_group[first + q]] = True
-            n_summed = 0
-            for leaf in range(n_leaves):
-                if not kept[tile, leaf]:
-                    continue
-                _localise(
-                    expanded,
-                    here,
-                    height,
-                    middles[leaf],
-                    code,
-                    shift,
-                    local,
-                    square,
-                    constant,
-                )
-                start = leaf * groups_per_leaf
-                for group in range(start, min(start + groups_per_leaf, n_groups)):
-                    for b in range(n_blocks):
-                        of_block = _sum_cloud(
-                            features,
-                            expanded,
-                            local,
-                            constant,
-                            offsets[group],
-                            squares[group],
-                            fall,
-                            edges[b],
-                            edges[b + 1],
+@kept_on_disk(numba.njit, nogil=True)
+def _sum_tiles(  # type: ignore[no-untyped-def]
+    start_tile,
+    stop_tile,
+    kept,
+    points,
+    reference,
+    query_group,
+    blocks,
+    centers,
+    squares,
+    weights,
+    middles,
+    edges,
+    expanded,
+    address,
+    code,
+    shift,
+    own,
+    others,
+):
+    """Loop over tiles, the leaves that each keeps, and the groups of a leaf."""
+    dtype = centers.dtype
+    n_groups, n_leaves, n_features = len(weights), len(middles), centers.shape[1]
+    n_levels, n_blocks = blocks.shape[:2]
+    n_runs = len(edges) - 1
+    groups_per_leaf = n_runs // n_blocks
+    here = np.zeros((n_features, N_LANES))
+    height = np.empty(N_LANES)
+    local = np.empty((n_features, N_LANES), dtype)
+    constant = np.empty((1, N_LANES), dtype)
+    square = np.empty(N_LANES)
+    in_level = np.zeros((n_levels * n_blocks, N_LANES), dtype)
+    sums = np.empty((n_runs, N_LANES), dtype)
+    apart = np.empty((1, N_LANES), dtype)
+    total = np.zeros((n_levels, others.shape[2], N_LANES), dtype)
+    owned = np.zeros(n_groups, np.bool_)
+    for tile in range(start_tile, stop_tile):
+        first = tile * N_LANES
+        n_queries = min(N_LANES, len(points) - first)
+        _fetch(points, reference, first, n_queries, here, height)
+        _fetch_blocks(blocks, first, n_queries, in_level)
+        for q in range(n_queries):
+            owned[query_group[first + q]] = True
+        n_summed = 0
+        for leaf in range(n_leaves):
+            if not kept[tile, leaf]:
+                continue
+            _localise(
+                expanded,
+                here,
+                height,
+                middles[leaf],
+                code,
+                shift,
+                local,
+                square,
+                constant,
+            )
+            start = leaf * groups_per_leaf
+            n_here = min(groups_per_leaf, n_groups - start)
+            call_leaf_sums(
+                address,
+                local,
+                constant,
+                centers,
+                squares,
+                edges,
+                sums,
+                leaf * edges[n_runs],
+                n_here * n_blocks,
+            )
+            for nth in range(n_here):
+                group = start + nth
+                for k in range(n_levels):
+                    of_level = _sum_level(n_blocks, k, in_level, sums, nth * n_blocks)
+                    if owned[group]:
+                        store(apart, 0, of_level)
+                        _set_own_apart(
+                            group, query_group, first, n_queries, apart, own[k]
                         )
-                        store(sums, b, of_block)
-                    for k in range(n_levels):
-                        of_level = _sum_level(n_blocks, k, in_level, sums)
-                        if owned[group]:
-                            store(apart, 0, of_level)
-                            _set_own_apart(
-                                group, query_group, first, n_queries, apart, own[k]
-                            )
-                            of_level = load(apart, 0)
-                        _add_weighted(weights[group], of_level, total[k])
-                n_summed += 1
-                if n_summed % LEAVES_PER_FLUSH == 0:
-                    _flush(total, first, n_queries, others)
-            _flush(total, first, n_queries, others)
-            for q in range(n_queries):
-                owned[query_group[first + q]] = False
-
-    return sum_tiles
+                        of_level = load(apart, 0)
+                    _add_weighted(weights[group], of_level, total[k])
+            n_summed += 1
+            if n_summed % LEAVES_PER_FLUSH == 0:
+                _flush(total, first, n_queries, others)
+        _flush(total, first, n_queries, others)
+        for q in range(n_queries):
+            owned[query_group[first + q]] = False

@@ -6,7 +6,6 @@ import pytest
 pytest.importorskip("numba")
 import numba
 
-from skib._numerics.kernel_sums import numba_engine
 from skib._numerics.kernel_sums.lanes import (
     FORMATS,
     N_LANES,
@@ -81,21 +80,3 @@ def test_logarithm_is_right_to_rounding(dtype, tolerance):
     log = np.log(np.where(x > 0, x, 1), dtype=float)
     error = np.abs(found.ravel().astype(float) - x * log)
     assert np.all(error <= tolerance * x * (1 + np.abs(log)))
-
-
-def test_no_compiled_code_may_reorder():
-    for compiled in [sum_of_exp2, numba_engine._compiled(3, True)]:
-        assert not compiled.targetoptions.get("fastmath", False)
-
-
-def test_code_is_compiled_where_none_can_be_kept(monkeypatch):
-    """Numba refuses to cache where it can write neither beside the code nor at home."""
-    njit = numba.njit
-
-    def without_a_place(cache=False, **options):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return njit(**options)
-
-    monkeypatch.setattr(numba, "njit", without_a_place)
-    assert numba_engine._jit(lambda x: x + 1)(1) == 2
