@@ -13,13 +13,15 @@ from skib.mutual_info.bounds._chi_square import (
 )
 from skib.mutual_info.bounds._entropy import (
     bias_bound,
-    cube_risk_bound,
     deviation_bound,
     deviation_probability_bound,
     leading_bias,
     risk_bound,
-    subgaussian_risk_bound,
     worst_case_bias,
+)
+from skib.mutual_info.bounds._entropy_of_papers import (
+    cube_risk_bound,
+    subgaussian_risk_bound,
     worst_case_bias_fano,
 )
 from skib.mutual_info.bounds._monte_carlo import (
