@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := examples/information_flow/plot_szt_information_flow.py
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow test-backends lint clean
 
 demo: $(VENV)/demo.installed
 	MPLBACKEND=Agg $(RUN) $(DEMO)
@@ -17,6 +17,10 @@ test: $(VENV)/test.installed
 
 test-slow: $(VENV)/test.installed
 	MPLBACKEND=Agg $(RUN) -m pytest -m slow
+
+test-backends: $(VENV)/test.installed
+	$(INSTALL) --editable '.[test,backends]'
+	MPLBACKEND=Agg $(RUN) -m pytest -m backends
 
 lint: $(VENV)/test.installed
 	$(RUN) -m ruff check .

@@ -1,4 +1,4 @@
-"""The README's code runs as typed and prints what it says."""
+"""Code in the README and the docs runs as typed and prints what it says."""
 
 import doctest
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,10 @@ def _no_windows():
         yield
 
 
-def test_readme():
-    results = doctest.testfile(str(README), module_relative=False)
-    assert results.attempted > 10
+@pytest.mark.parametrize(
+    ("page", "at_least"), [("README.md", 10), ("docs/architecture.md", 4)]
+)
+def test_code_of_the_pages(page, at_least):
+    results = doctest.testfile(str(ROOT / page), module_relative=False)
+    assert results.attempted >= at_least
     assert results.failed == 0

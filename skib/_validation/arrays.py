@@ -132,13 +132,9 @@ def group_equal_rows(
     host = np.asarray(as_numpy(X))
     rows = np.arange(len(host)) if rows is None else rows
     groups: dict[bytes, int] = {}
-    # Adding 0 makes -0.0 and 0.0, which are equal, the same bits.
-    keys = (
-        (host[row] + host.dtype.type(0)).tobytes()
-        if host.dtype.kind == "f"
-        else host[row].tobytes()
-        for row in rows
-    )
-    inverse = [groups.setdefault(key, len(groups)) for key in keys]
+    if host.dtype.kind == "f" and (np.signbit(host) & (host == 0)).any():
+        # -0.0 and 0.0 are equal, but not in their bits.
+        host = host + host.dtype.type(0)
+    inverse = [groups.setdefault(host[row].tobytes(), len(groups)) for row in rows]
     first = np.unique(inverse, return_index=True)[1]
     return rows[first], np.array(inverse)

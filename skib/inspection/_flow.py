@@ -132,8 +132,8 @@ class InformationFlow(FlowTable):
         -------
         flow : InformationFlow
         """
-        cells = [[_cell(information) for information in row] for row in table]
-        return cls(epochs, layers, **_columns(cells), **facts)
+        entries = [[_entry(information) for information in row] for row in table]
+        return cls(epochs, layers, **_columns(entries), **facts)
 
     def plot(self, unit: str = "nats", *, target: str = "input", ax: Any = None) -> Any:
         """Draw the information of each layer against the epoch.
@@ -153,24 +153,26 @@ class InformationFlow(FlowTable):
         return InformationFlowDisplay.from_flow(self, target=target).plot(unit, ax=ax)
 
 
-def _cell(information: Information) -> dict[str, Any]:
-    cell: dict[str, Any] = {}
+def _entry(information: Information) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
     for name, estimate in information.estimates().items():
-        cell[name], cell[f"{name}_std_error"] = estimate.value, estimate.std_error
-    return {**cell, "saturated": information.saturated, **information.diagnostics}
+        entry[name], entry[f"{name}_std_error"] = estimate.value, estimate.std_error
+    return {**entry, "saturated": information.saturated, **information.diagnostics}
 
 
-def _columns(cells: list[list[dict[str, Any]]]) -> dict[str, Any]:
+def _columns(entries: list[list[dict[str, Any]]]) -> dict[str, Any]:
     """Turn one dict per (epoch, layer) into one array per name, NaN where it lacks."""
     known = {
         name: None
-        for row in cells
-        for cell in row
-        for name, value in cell.items()
+        for row in entries
+        for entry in row
+        for name, value in entry.items()
         if value is not None
     }
     lacking = dict.fromkeys(known, np.nan)
     return {
-        name: np.array([[{**lacking, **cell}[name] for cell in row] for row in cells])
+        name: np.array(
+            [[{**lacking, **entry}[name] for entry in row] for row in entries]
+        )
         for name in known
     }
