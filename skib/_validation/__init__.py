@@ -9,9 +9,10 @@ from skib._validation.arrays import (
     check_activations,
     check_inputs,
     check_rows,
-    group_equal_rows,
 )
+from skib._validation.equal_rows import group_equal_rows, group_near_rows
 from skib._validation.labels import (
+    check_column,
     check_discrete,
     check_labels,
     check_target,
@@ -32,11 +33,13 @@ from skib._validation.settings import (
     check_noise_std,
     check_option,
     check_sampling,
+    whatever_the_default_device,
 )
 
 __all__ = [
     "as_numpy",
     "check_activations",
+    "check_column",
     "check_device",
     "check_discrete",
     "check_epochs",
@@ -57,5 +60,7 @@ __all__ = [
     "draw_seed",
     "draw_seeds",
     "group_equal_rows",
+    "group_near_rows",
     "seed_at",
+    "whatever_the_default_device",
 ]

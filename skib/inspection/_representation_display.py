@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skib._validation import as_numpy
+from skib._validation import as_numpy, check_column
 from skib.inspection._drawing import figure_and_axes
 
 __all__ = ["RepresentationDisplay"]
@@ -36,6 +36,7 @@ class RepresentationDisplay:
         *,
         value_range: tuple[float, float] | None = None,
     ) -> None:
+        activations = np.asarray(as_numpy(activations))
         if activations.ndim != 2 or activations.shape[1] not in (2, 3):
             raise ValueError(
                 "activations must be (n_samples, 2) or (n_samples, 3), to be drawn as "
@@ -43,7 +44,7 @@ class RepresentationDisplay:
                 "two or three units."
             )
         self.activations = activations
-        self.labels = labels
+        self.labels = check_column(labels, activations)
         self.value_range = value_range
 
     @classmethod
@@ -80,8 +81,8 @@ class RepresentationDisplay:
         )[:, 0]
         bounded = {"tanh": (-1.0, 1.0), "logistic": (0.0, 1.0)}
         return cls(
-            as_numpy(activations),
-            np.ravel(as_numpy(y)),
+            activations,
+            y,
             value_range=bounded.get(recording.activation),
         )
 

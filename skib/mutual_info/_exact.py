@@ -19,6 +19,7 @@ from skib._validation import (
     check_weight_chain,
     draw_seed,
     draw_seeds,
+    whatever_the_default_device,
 )
 
 __all__ = [
@@ -74,6 +75,7 @@ class ExactValue(float):
     __str__ = float.__repr__
 
 
+@whatever_the_default_device
 def awgn_mutual_info(
     points: Any,
     noise_std: float,

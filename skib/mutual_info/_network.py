@@ -23,6 +23,7 @@ from skib._validation import (
     check_network,
     check_sampling,
     seed_at,
+    whatever_the_default_device,
 )
 from skib.exceptions import EstimateNotConvergedWarning, ImportanceSamplingWarning
 from skib.mutual_info._base import MutualInfoEstimator
@@ -287,6 +288,7 @@ class NetworkMIEstimator(MutualInfoEstimator):
         check_device(self.device)
 
 
+@whatever_the_default_device
 def network_mutual_info(
     coefs: Sequence[Any],
     intercepts: Sequence[Any] | None,

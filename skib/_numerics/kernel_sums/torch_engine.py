@@ -91,8 +91,10 @@ class TorchEngine:
         self, queries: Queries, kept: Tensor
     ) -> Iterator[tuple[torch.dtype, LeafVisits]]:
         _, per_leaf, n_features = self.leaves.centers.shape
-        # Of a wide layer the coordinates take the memory, not the exponents.
-        per_query = max(per_leaf, VALUES_PER_UNIT * n_features)
+        # Of a wide layer the coordinates take the memory, not the exponents; of many
+        # labels the weighted sums.
+        n_sums = len(self.levels.members) * self.weights.shape[2]
+        per_query = max(per_leaf, VALUES_PER_UNIT * n_features, n_sums)
         at_a_time = PAIRS_AT_A_TIME[self.leaves.centers.device.type]
         visits_at_a_time = max(1, at_a_time // (per_query * QUERIES_PER_TILE))
         own_leaf = queries.own // self.leaves.groups_per_leaf
