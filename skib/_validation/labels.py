@@ -46,6 +46,11 @@ def check_labels(
 def check_discrete(y: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes of discrete labels and, for each row of X, its class."""
     y = check_column(y, X)
+    if y.dtype.kind == "f" and np.isnan(y).any():
+        raise ValueError(
+            "y contains NaN, which is no label. Leave these rows out, or give what is "
+            "unknown a label of its own."
+        )
     if type_of_target(y, input_name="y") not in DISCRETE_TARGETS:
         raise ValueError(
             "y must hold discrete labels: I(Y;T) is measured as the information of the "
@@ -74,12 +79,7 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     """Return sample weights as float64, or say what is wrong with them."""
     if sample_weight is None:
         return None
-    weights = check_array(
-        as_numpy(sample_weight),
-        ensure_2d=False,
-        dtype=np.float64,
-        input_name="sample_weight",
-    )
+    weights = np.asarray(as_numpy(sample_weight))
     if weights.shape == (n_rows, 1):
         weights = weights[:, 0]
     if weights.shape != (n_rows,):
@@ -87,6 +87,9 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
             f"sample_weight must have one weight for each of the {n_rows} inputs. Got "
             f"an array of shape {weights.shape}."
         )
+    weights = check_array(
+        weights, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
     if weights.min() < 0 or not weights.any():
         raise ValueError(
             "sample_weight must not be negative, nor all weights zero: it is the law "

@@ -94,6 +94,14 @@ def information_flow(
     flow : InformationFlow
         Fields of shape (n_epochs, n_layers), in nats.
 
+    Raises
+    ------
+    TypeError
+        If there is no recording, or the estimator is none.
+    ValueError
+        If a layer or an epoch does not exist, the noise differs from the estimator's,
+        or the network has no noise.
+
     Warns
     -----
     SkibWarning
@@ -104,14 +112,6 @@ def information_flow(
         (UncoveredBinsWarning). Saturation is told by ``saturated`` alone.
     SweepInterruptedWarning
         After Ctrl-C, which returns the epochs that are finished.
-
-    Raises
-    ------
-    TypeError
-        If there is no recording, or the estimator is none.
-    ValueError
-        If a layer or an epoch does not exist, the noise differs from the estimator's,
-        or the network has no noise.
 
     Examples
     --------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_array
 
 from skib._validation import as_numpy, check_column
 from skib.inspection._drawing import figure_and_axes
@@ -36,7 +37,7 @@ class RepresentationDisplay:
         *,
         value_range: tuple[float, float] | None = None,
     ) -> None:
-        activations = np.asarray(as_numpy(activations))
+        activations = check_array(as_numpy(activations), input_name="activations")
         if activations.ndim != 2 or activations.shape[1] not in (2, 3):
             raise ValueError(
                 "activations must be (n_samples, 2) or (n_samples, 3), to be drawn as "

@@ -85,7 +85,9 @@ def class_distances(
     (array([1.]), array([5., 4.]))
     """
     check_option("metric", metric, METRICS)
-    activations = check_array(as_numpy(activations), ensure_min_samples=2)
+    activations = check_array(
+        as_numpy(activations), ensure_min_samples=2, input_name="activations"
+    )
     y = check_column(y, activations)
     if metric == "cosine":
         activations, y = _with_direction(activations, y)

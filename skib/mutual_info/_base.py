@@ -269,7 +269,23 @@ class ActivationsMIEstimator(MutualInfoEstimator):
     def estimate_layers(
         self, snapshot: Snapshot, X: Any, law: InputLaw, layers: list[int], seed: int
     ) -> list[Information]:
-        """Estimate each layer from its activations."""
+        """Estimate each layer from its activations.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        X : array or Tensor of shape (n_inputs, n_features)
+            Distinct inputs.
+        law : InputLaw
+            Their law.
+        layers : list of int
+            From 1.
+        seed : int
+
+        Returns
+        -------
+        information : list of Information
+        """
         self._check_noise(snapshot, layers)
         return [
             self._estimate_layer(snapshot, X, law, layer, seed_at(seed, layer))

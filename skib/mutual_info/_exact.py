@@ -165,7 +165,8 @@ def gaussian_mixture_entropy(
         Standard deviation of every component, > 0.
     weights : array-like of shape (n_centers,), default=None
         Relative weights >= 0 of the components; None means all equal.
-    n_mc, random_state
+    n_mc : int, default=20_000
+    random_state : int, RandomState instance or None, default=None
         As in `awgn_mutual_info`.
 
     Returns
@@ -222,7 +223,8 @@ def product_mutual_info(
         Equally likely points of each independent input.
     noise_std : float
         Standard deviation of the noise, > 0.
-    n_mc, random_state
+    n_mc : int, default=20_000
+    random_state : int, RandomState instance or None, default=None
         As in `awgn_mutual_info`.
 
     Returns

@@ -60,6 +60,10 @@ class InputLaw:
         Parameters
         ----------
         activations : Tensor, (n_inputs, n_units) or (n_inputs, n_draws, n_units)
+
+        Returns
+        -------
+        law : LayerLaw
         """
         one_center = activations.ndim == 2
         return LayerLaw(

@@ -147,7 +147,23 @@ class NetworkMIEstimator(MutualInfoEstimator):
     def estimate_layers(
         self, snapshot: Snapshot, X: Any, law: InputLaw, layers: list[int], seed: int
     ) -> list[Information]:
-        """Estimate through the weights, and from activations where they do not help."""
+        """Estimate through the weights, and from activations where they do not help.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        X : array or Tensor of shape (n_inputs, n_features)
+            Distinct inputs.
+        law : InputLaw
+            Their law.
+        layers : list of int
+            From 1.
+        seed : int
+
+        Returns
+        -------
+        information : list of Information
+        """
         found = self._through_network(snapshot, X, law, layers, seed)
         return [
             found[layer]
