@@ -259,10 +259,8 @@ class Exponents:
         return self._memory[: math.prod(shape)].view(shape)
 
 
-def log_density_tile(
-    exponents: Exponents, points: Tensor, leaves: Tensor, log_weights: Tensor
-) -> Tensor:
-    """Log of the weighted sum of some leaves' kernels at neighbouring points.
+def log_density_tile(exponents: Exponents, points: Tensor, leaves: Tensor) -> Tensor:
+    """Log of the sum of some leaves' kernels at neighbouring points.
 
     Parameters
     ----------
@@ -272,8 +270,6 @@ def log_density_tile(
         In units of the noise, relative to the clouds' origin.
     leaves : Tensor of shape (n_kept,), int64
         Leaves to sum over, ascending.
-    log_weights : Tensor of shape (n_leaves, groups_per_leaf), float64
-        Log-weight of each centre of a group.
 
     Returns
     -------
@@ -287,8 +283,6 @@ def log_density_tile(
     for some in leaves.split(max(1, pairs_at_a_time // n_pairs)):
         steps = points - all_leaves.middles[some][:, None]
         exponent = exponents(some, steps, zeros, torch.float64)
-        by_group = exponent.unflatten(1, (log_weights.shape[1], -1))
-        by_group += log_weights[some][:, :, None, None]
         # Relative to the largest: far points must not underflow to log(0).
         largest = exponent.amax((0, 1))
         exponent.sub_(largest).clamp_min_(EXPONENT_FLOOR)
