@@ -22,15 +22,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skib._numerics.decoder.contenders import PickLaw, Shift, log_joint
+from skib._numerics.decoder.contenders import Pair, PickLaw, Shift, log_joint
 from skib._numerics.layer_density.noise_posterior import GaussianNoise, LayerProblem
 
 __all__ = ["ChainOdds", "LabelOdds", "run_chain"]
 
 # Sizes of the moves in posterior standard deviations, in turn: far and near ones.
 MOVES = (0.2, 0.5, 0.9)
-# Floats of the widest tensor of a step: 8 MiB.
-FLOATS_PER_STEP = 2**20
 STEPS_PER_DRAW = 16
 
 
@@ -42,12 +40,15 @@ class LabelOdds:
     ----------
     given_input : Tensor of shape (n_points, n_inputs)
         Probability of the point's label given each input.
+    given_own : Tensor of shape (n_points,)
+        The same of the own input.
     log_share : Tensor of shape (n_points,)
         Log of r_i / p(y | i): r_i is the decoder's probability of the own input given t
         and the label.
     """
 
     given_input: Tensor
+    given_own: Tensor
     log_share: Tensor
 
 
@@ -79,6 +80,8 @@ def run_chain(
     n_picks: int,
     generator: torch.Generator,
     label: LabelOdds | None = None,
+    *,
+    pairwise: bool = False,
 ) -> ChainOdds:
     """Walk from the true noise, and look at other inputs at every step.
 
@@ -95,18 +98,27 @@ def run_chain(
     n_steps, n_picks : int
     generator : torch.Generator
     label : LabelOdds, optional
+    pairwise : bool, default=False
+        Whether each pick's noise is fitted (`Pair`) and the picks are the same at all
+        steps; else the noise is shifted and picks are fresh at every step.
 
     Returns
     -------
     ChainOdds
     """
-    contenders = Shift.along(problem, gaussian)
+    picks = law.draw(n_picks, generator)
+    contenders: Shift | Pair
+    if pairwise:
+        contenders = Pair.between(problem, gaussian, first[picks.inputs], generator)
+    else:
+        contenders = Shift.along(problem, gaussian)
     noise, log_own = true_noise, log_joint(problem, problem.first, true_noise)
     log_fit = gaussian.log_density(noise)
     odds, label_odds = [], []
     accepted = torch.zeros_like(log_own)
     for step in range(n_steps):
-        picks = law.draw(n_picks, generator)
+        if step > 0 and not pairwise:
+            picks = law.draw(n_picks, generator)
         ratios = contenders.log_ratios(noise, log_own, first[picks.inputs])
         terms = ratios + picks.log_weight
         odds.append(terms.logsumexp(1))
@@ -137,5 +149,6 @@ def run_chain(
 
 def _label_odds(label: LabelOdds, inputs: Tensor, terms: Tensor) -> Tensor:
     """Log odds against the point's label, from the picks and the own input."""
-    others = (1 - label.given_input.gather(1, inputs)).log()
-    return label.log_share + (terms + others).logsumexp(1)
+    others = terms + (1 - label.given_input.gather(1, inputs)).log()
+    all_ = torch.cat([others, (1 - label.given_own).log()[:, None]], dim=1)
+    return label.log_share + all_.logsumexp(1)

@@ -5,7 +5,10 @@ For any map M_j of the noise with Jacobian J_j,
     ``p(t | j) / p(t | i) = E R_j(u), R_j(u) = p(t, M_j u | j) J_j(u) / p(t, u | i)``
 
 over the noise u of input i given t. The closer M_j brings the law of the noise given
-(t, i) to that given (t, j), the less R_j varies. `Shift` moves the noise by a vector.
+(t, i) to that given (t, j), the less R_j varies. `Shift` moves the noise by a vector,
+for which one fit of the noise given (t, i) is enough. `Pair` brings the Gaussian that
+fits the one law to the Gaussian that fits the other: closer where inputs are far from
+each other in units of the noise, at the price of a fit for each contender.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from skib._numerics.decoder.posterior_fit import fit_posterior
 from skib._numerics.layer_density.noise_posterior import GaussianNoise, LayerProblem
 
-__all__ = ["Picks", "PickLaw", "Shift"]
+__all__ = ["Pair", "PickLaw", "Picks", "Shift"]
 
 TEMPERED_SHARE, UNIFORM_SHARE = 0.1, 0.01
 
@@ -118,6 +122,78 @@ class Shift:
         difference = first - self.problem.first[:, None]
         moved = noise[:, None] + difference @ self.per_difference.mT
         return log_joint(self.problem, first, moved) - log_own[:, None]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The noise mapped from Gaussian to Gaussian, for contenders that stay the same.
+
+    Attributes
+    ----------
+    problem : LayerProblem
+    center : Tensor of shape (n_points, n_noises)
+        Of the Gaussian that fits the noise of the own input.
+    centers : Tensor of shape (n_points, n_picks, n_noises)
+        Of those that fit the noise of the picks.
+    stretch : Tensor of shape (n_points, n_picks, n_noises, n_noises)
+        Maps offsets from the one centre to offsets from the other.
+    log_volume : Tensor of shape (n_points, n_picks)
+        Log of the determinant of `stretch`.
+    """
+
+    problem: LayerProblem
+    center: Tensor
+    centers: Tensor
+    stretch: Tensor
+    log_volume: Tensor
+
+    @classmethod
+    def between(
+        cls,
+        problem: LayerProblem,
+        gaussian: GaussianNoise,
+        first: Tensor,
+        generator: torch.Generator,
+    ) -> Pair:
+        """Fit the noise of each pick; `first` is as in `log_ratios`."""
+        n_points, n_picks, _ = first.shape
+        theirs = LayerProblem(
+            problem.network,
+            problem.layer,
+            first.flatten(0, 1),
+            problem.points.repeat_interleave(n_picks, 0),
+        )
+        fitted = fit_posterior(theirs, generator)
+        own_factor, factor = _precision_factor(gaussian), _precision_factor(fitted)
+        own_factor = own_factor.repeat_interleave(n_picks, 0)
+        # A lower factor L of the precision: L^T offset is standard normal.
+        stretch = torch.linalg.solve_triangular(factor.mT, own_factor.mT, upper=True)
+        own_log, log_ = (
+            part.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+            for part in (own_factor, factor)
+        )
+        shape = n_points, n_picks
+        return cls(
+            problem,
+            gaussian.center,
+            fitted.center.unflatten(0, shape),
+            stretch.unflatten(0, shape),
+            (own_log - log_).unflatten(0, shape),
+        )
+
+    def log_ratios(self, noise: Tensor, log_own: Tensor, first: Tensor) -> Tensor:
+        """Log R_j of the picks, as of `Shift`."""
+        offset = (noise - self.center)[:, None, :, None]
+        moved = self.centers + (self.stretch @ offset)[..., 0]
+        log_theirs = log_joint(self.problem, first, moved)
+        return log_theirs + self.log_volume - log_own[:, None]
+
+
+def _precision_factor(gaussian: GaussianNoise) -> Tensor:
+    """Lower Cholesky factor of identity + slopes^T slopes."""
+    precision = gaussian.slopes.mT @ gaussian.slopes
+    precision.diagonal(dim1=-2, dim2=-1).add_(1.0)
+    return torch.linalg.cholesky(precision)
 
 
 def log_joint(problem: LayerProblem, first: Tensor, noise: Tensor) -> Tensor:

@@ -35,18 +35,18 @@ def kink_table(surrogate: Surrogate) -> Tensor:
     -------
     table : Tensor of shape (n_inputs, n_units * n_nodes)
     """
-    n_inputs, n_units = surrogate.mean.shape
     left = RECTIFIERS[surrogate.activation]
     points = (NODES * surrogate.noise_std).to(surrogate.mean)
-    table = points.new_empty(n_inputs, n_units, len(points))
-    # A slice of inputs at a time: a dozen tensors of the size live at once.
-    for part in torch.arange(n_inputs).split(max(1, 2**20 // table[0].numel())):
-        mean, variance = (x[..., None] for x in surrogate.above_kink(part, 0.0))
-        assert surrogate.before_std is not None
-        std = surrogate.before_std[part, :, None]
-        true = rectified_log_density(points, mean, std, surrogate.noise_std, left)
-        table[part] = true - _log_normal(points - mean, variance)
-    return table.flatten(1)
+    mean, variance = (part[..., None] for part in surrogate.above_kink(0.0))
+    assert surrogate.before_std is not None
+    std = surrogate.before_std[..., None]
+    # A slice of nodes at a time: a dozen tensors of the size live at once.
+    slices = [
+        rectified_log_density(some, mean, std, surrogate.noise_std, left)
+        - _log_normal(some - mean, variance)
+        for some in points.split(4)
+    ]
+    return torch.cat(slices, dim=2).flatten(1)
 
 
 def kink_features(points: Tensor, noise_std: float) -> Tensor:

@@ -8,7 +8,6 @@ counts what the line leaves of the layer as noise.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from skib._numerics.layer_density.noise_posterior import (
     GaussianNoise,

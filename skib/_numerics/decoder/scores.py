@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from skib._numerics.decoder.kinks import kink_features, kink_table
-from skib._numerics.decoder.surrogate import Surrogate
+from skib._numerics.decoder.surrogate import Surrogate, layer_surrogate
+from skib._numerics.noisy_network import NoisyNetwork
 
 __all__ = ["Scorer"]
 
@@ -26,17 +27,36 @@ class Scorer:
 
     Parameters
     ----------
-    surrogate : Surrogate
+    network : NoisyNetwork
+    first : Tensor of shape (n_inputs, n_units of layer 1)
+        S_1 of all inputs.
+    layer : int
+        From 1.
+
+    Attributes
+    ----------
+    entropy : Tensor of shape (n_inputs,)
+        Of the Gaussians, in nats.
     """
 
-    def __init__(self, surrogate: Surrogate) -> None:
-        self.n_inputs = len(surrogate.mean)
-        self.noise_std = surrogate.noise_std
-        self.origin = surrogate.mean.mean(0)
-        self.coefficients = _coefficients(surrogate, self.origin)
-        self.kinks: Tensor | None = None
-        if surrogate.has_kinks:
-            self.kinks = kink_table(surrogate)
+    def __init__(self, network: NoisyNetwork, first: Tensor, layer: int) -> None:
+        self.n_inputs = len(first)
+        self.noise_std = network.noise_std[layer - 1]
+        without = first.new_zeros(sum(network.sizes_before(layer)))
+        # Products of units lose no digits when counted from where the layer is.
+        self.origin = network.clean(first, without, layer)[-1].mean(0)
+        widest = max(network.layer_sizes[:layer])
+        size = max(1, FLOATS_PER_TILE // widest**2)
+        coefficients, kinks, entropies = [], [], []
+        for part in first.split(size):
+            surrogate = layer_surrogate(network, part, layer)
+            found, entropy = _coefficients(surrogate, self.origin)
+            coefficients.append(found)
+            entropies.append(entropy)
+            if surrogate.has_kinks:
+                kinks.append(kink_table(surrogate))
+        self.coefficients, self.entropy = torch.cat(coefficients), torch.cat(entropies)
+        self.kinks = torch.cat(kinks) if kinks else None
 
     def scores(self, points: Tensor) -> Tensor:
         """Log q(t | j) in nats, shape (n_points, n_inputs).
@@ -67,31 +87,28 @@ def _features(points: Tensor) -> Tensor:
     return torch.cat([points[:, rows] * points[:, columns], points, ones], dim=1)
 
 
-def _coefficients(surrogate: Surrogate, origin: Tensor) -> Tensor:
-    """Coefficients of log q(t | j) over the features, one row per input."""
-    n_inputs, n_units = surrogate.mean.shape
+def _coefficients(surrogate: Surrogate, origin: Tensor) -> tuple[Tensor, Tensor]:
+    """Coefficients of log q(t | j) over the features, one row per input; entropies."""
+    n_units = len(origin)
     rows, columns = torch.triu_indices(n_units, n_units)
     on_diagonal = torch.nonzero(rows == columns)[:, 0]
     doubled = torch.where(rows == columns, 0.5, 1.0).to(origin)
-    found = origin.new_empty(n_inputs, len(rows) + n_units + 1)
-    for part in torch.arange(n_inputs).split(max(1, FLOATS_PER_TILE // n_units**2)):
-        mean = surrogate.mean[part] - origin
-        covariance = surrogate.covariance[part]
-        factor = torch.linalg.cholesky(covariance)
-        precision = torch.cholesky_inverse(factor)
-        slope = (precision @ mean[..., None])[..., 0]
-        log_scale = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        constant = -0.5 * (slope * mean).sum(1) - log_scale
-        constant = constant - 0.5 * n_units * math.log(2 * math.pi)
-        quadratic = -precision[:, rows, columns] * doubled
-        if surrogate.has_kinks:
-            straight = _parabola(*surrogate.above_kink(part, origin))
-            normal = _parabola(mean, covariance.diagonal(dim1=-2, dim2=-1))
-            more = [one - other for one, other in zip(straight, normal, strict=True)]
-            quadratic[:, on_diagonal] += more[0]
-            slope, constant = slope + more[1], constant + more[2].sum(1)
-        found[part] = torch.cat([quadratic, slope, constant[:, None]], dim=1)
-    return found
+    mean = surrogate.mean - origin
+    factor = torch.linalg.cholesky(surrogate.covariance)
+    precision = torch.cholesky_inverse(factor)
+    slope = (precision @ mean[..., None])[..., 0]
+    log_scale = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    log_scale = log_scale + 0.5 * n_units * math.log(2 * math.pi)
+    constant = -0.5 * (slope * mean).sum(1) - log_scale
+    quadratic = -precision[:, rows, columns] * doubled
+    if surrogate.has_kinks:
+        straight = _parabola(*surrogate.above_kink(origin))
+        normal = _parabola(mean, surrogate.covariance.diagonal(dim1=-2, dim2=-1))
+        more = [one - other for one, other in zip(straight, normal, strict=True)]
+        quadratic[:, on_diagonal] += more[0]
+        slope, constant = slope + more[1], constant + more[2].sum(1)
+    found = torch.cat([quadratic, slope, constant[:, None]], dim=1)
+    return found, log_scale + 0.5 * n_units
 
 
 def _parabola(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -56,12 +56,12 @@ class Surrogate:
         """Whether units are normal values with a kink, and noise."""
         return self.activation in RECTIFIERS and self.before_mean is not None
 
-    def above_kink(self, part: Tensor, origin: Tensor | float) -> tuple[Tensor, Tensor]:
+    def above_kink(self, origin: Tensor | float) -> tuple[Tensor, Tensor]:
         """Mean, from the origin, and variance of units as if they were always on."""
         assert self.before_mean is not None
         assert self.before_std is not None
-        variance = self.before_std[part].square() + self.noise_std**2
-        return self.before_mean[part] - origin, variance
+        variance = self.before_std.square() + self.noise_std**2
+        return self.before_mean - origin, variance
 
 
 def layer_surrogate(network: NoisyNetwork, first: Tensor, layer: int) -> Surrogate:
@@ -139,7 +139,7 @@ def activation_moments(
 def _rectifier_moments(
     left: float, mean: Tensor, std: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The moments in closed form; the gain is the mean slope (Stein)."""
+    """Give the moments in closed form; the gain is the mean slope (Stein)."""
     std = std.clamp_min(TINY_VARIANCE**0.5)
     ratio = mean / std
     above = torch.special.ndtr(ratio)
