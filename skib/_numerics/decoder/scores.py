@@ -50,7 +50,7 @@ class Scorer:
         coefficients, kinks, entropies = [], [], []
         for part in first.split(size):
             surrogate = layer_surrogate(network, part, layer)
-            found, entropy = _coefficients(surrogate, self.origin)
+            found, entropy = gaussian_coefficients(surrogate, self.origin)
             coefficients.append(found)
             entropies.append(entropy)
             if surrogate.has_kinks:
@@ -87,7 +87,9 @@ def _features(points: Tensor) -> Tensor:
     return torch.cat([points[:, rows] * points[:, columns], points, ones], dim=1)
 
 
-def _coefficients(surrogate: Surrogate, origin: Tensor) -> tuple[Tensor, Tensor]:
+def gaussian_coefficients(
+    surrogate: Surrogate, origin: Tensor
+) -> tuple[Tensor, Tensor]:
     """Coefficients of log q(t | j) over the features, one row per input; entropies."""
     n_units = len(origin)
     rows, columns = torch.triu_indices(n_units, n_units)
