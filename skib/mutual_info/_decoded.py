@@ -329,7 +329,8 @@ def _bracketed(
     high = Estimate(low.value + gap.value, math.hypot(low.std_error, gap.std_error))
     for ceiling in ceilings:
         high = min(high, ceiling, key=lambda end: end.value)
-    # Ends that cross do so by their errors.
+    # Ends that cross, or are below zero, are so by their errors.
+    high = replace(high, value=max(high.value, 0.0))
     low_end = min(max(low.value, 0.0), high.value)
     loss = min(max(jackknife.value, 0.0), max(high.value - low_end, 0.0))
     width = max(high.value - low_end, 0.0)
