@@ -21,20 +21,24 @@ from skib.mutual_info._network_passes import NetworkPasses
 __all__ = [
     "CERTAIN_WIDTH",
     "chain_sizes",
+    "enough_n_mc",
     "kernel_width",
     "more_work",
     "within_bracket",
 ]
 
 PILOT_POINTS = 256
-# Nats of a bracket from kernels below which nothing else is tried.
-CERTAIN_WIDTH = 0.01
 # Units up to which extrapolated kernel averages are right far beyond their bracket,
 # and from which on they are not; above the last kernels are not even tried.
 TRUSTED_UNITS, DISTRUSTED_UNITS, MOST_UNITS = 5, 10, 16
-# What the bracket of trusted kernels counts when it is compared with the decoder's.
-TRUSTED_SHARE = 0.25
+# Nats of a bracket from kernels below which nothing else is tried; and the share of
+# H(X) that it may have for the same where they are trusted.
+CERTAIN_WIDTH, TRUSTED_SHARE = 0.01, 0.05
 LARGEST_DENSITY_GAP = 0.2
+
+# Standard error below which no more passes are made unless asked for; and points that
+# it takes to know it.
+SMALL_ERROR, FEWEST_POINTS = 0.002, 2048
 
 # Of chains that shift the noise, and of those that fit it for each pick.
 N_STEPS, N_PICKS = 512, 8
@@ -51,7 +55,10 @@ STEPS_PER_SAMPLE = 16
 
 
 def kernel_width(passes: NetworkPasses, layer: int, seed: int) -> float:
-    """Predict how much kernel averages will leave open, in nats; inf if too much."""
+    """Predict how much kernel averages will leave open, in nats; inf if too much.
+
+    Where extrapolated kernel averages are trusted, that is a fraction of their bracket.
+    """
     n_units = passes.network.layer_sizes[layer - 1]
     if n_units > MOST_UNITS:
         return math.inf
@@ -61,8 +68,10 @@ def kernel_width(passes: NetworkPasses, layer: int, seed: int) -> float:
     width, density_gap = passes.pilot(layer, groups, seed)
     if density_gap > LARGEST_DENSITY_GAP:
         return math.inf
-    share = TRUSTED_SHARE if n_units <= TRUSTED_UNITS else 1.0
-    return share * max(0.0, width)
+    if n_units > TRUSTED_UNITS:
+        return max(0.0, width)
+    certain = TRUSTED_SHARE * max(passes.law.input_entropy, 1.0)
+    return CERTAIN_WIDTH / certain * max(0.0, width)
 
 
 def chain_sizes(network: NoisyNetwork) -> list[ChainSize]:
@@ -83,6 +92,19 @@ def chain_sizes(network: NoisyNetwork) -> list[ChainSize]:
     if n_chains >= FEWEST_CHAINS:
         found.append(ChainSize(n_chains, N_PAIR_STEPS, N_PAIR_PICKS, pairwise=True))
     return found
+
+
+def enough_n_mc(spread: float, n_inputs: int, n_mc: int) -> int:
+    """Return how many passes of each input do, at most `n_mc`.
+
+    Parameters
+    ----------
+    spread : float
+        Standard deviation of terms at pilot points, in nats.
+    n_inputs, n_mc : int
+    """
+    n_points = FEWEST_POINTS if spread == 0 else (spread / SMALL_ERROR) ** 2
+    return min(n_mc, max(2, math.ceil(max(n_points, FEWEST_POINTS) / n_inputs)))
 
 
 def more_work(

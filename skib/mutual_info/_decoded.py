@@ -39,7 +39,8 @@ PILOT_POINTS, PILOT_CHAINS = 512, 64
 DENSITY_POINTS, N_PAIRS = 512, 8
 # Points of the first layer, where it bounds the others.
 FIRST_LAYER_POINTS = 4096
-PLACES = ("choose", "pilot", "low", "gap", "density", "first")
+# Nats below H(X) from which on no chain is needed to bound the information.
+NEAR_CEILING = 0.005
 
 
 class Plan(NamedTuple):
@@ -48,9 +49,11 @@ class Plan(NamedTuple):
     Attributes
     ----------
     temper : Temper
-    first_layer_above : bool
-        Whether the information of the first layer bounds this one closer than the
-        chain.
+    above : {"chain", "first layer", "ceiling"}
+        The closest bound from above: the chain, the information of the first layer, or
+        H(X), which needs no chain.
+    spread : float
+        Standard deviation of the decoder's terms, in nats.
     width : float
         Of the bracket to be expected, in nats.
     size : ChainSize
@@ -58,7 +61,8 @@ class Plan(NamedTuple):
     """
 
     temper: Temper
-    first_layer_above: bool
+    above: str
+    spread: float
     width: float
     size: ChainSize
 
@@ -152,13 +156,16 @@ class DecodedLayer:
     def plan(self, sizes: list[ChainSize], seed: int) -> Plan:
         """Choose on pilot points, among chains of several sizes too."""
         if self.is_exact:
-            return Plan(Temper(exact=True), False, 0.0, sizes[0])
+            return Plan(Temper(exact=True), "chain", math.inf, 0.0, sizes[0])
         own = self._inputs_of_points(PILOT_POINTS, seed_at(seed, 0))
         passes = self._passes(own, seed_at(seed, 0, 1))
         joint = self.law.joint
         scores = self.scorer.scores(self._points(passes))
         temper = choose_temper(scores, own, joint.sum(1).log())
         low = decode_points(self.scorer, self._points(passes), own, joint, temper).low
+        spread, ceiling = float(low.std()), self.law.input_entropy - float(low.mean())
+        if ceiling <= NEAR_CEILING:
+            return Plan(temper, "ceiling", spread, ceiling, sizes[0])
         gaps = {
             size: self._gaps(
                 temper, replace(size, n_points=PILOT_CHAINS), seed_at(seed, 1)
@@ -170,19 +177,21 @@ class DecodedLayer:
         points = passes.clean[0] + self.network.noise_std[0] * passes.noise[0]
         above = decode_points(self.first_scorer, points, own, joint, exact).low
         of_chain, of_first = float(gaps[size]), float((above - low).mean())
-        ceiling = self.law.input_entropy - float(low.mean())
+        above_chain = "first layer" if of_first < of_chain else "chain"
         width = max(0.0, min(of_chain, of_first, ceiling))
-        return Plan(temper, of_first < of_chain, width, size)
+        return Plan(temper, above_chain, spread, width, size)
 
     def estimate(self, plan: Plan, work: Work, seed: int) -> Found:
         """Estimate on fresh points."""
         means = self._decoded(plan.temper, work.n_mc, seed_at(seed, 2))
         gap = _NO_GAP
-        if not plan.temper.exact:
+        if plan.above == "ceiling":
+            gap = _to_ceiling(means, self.law)
+        elif not plan.temper.exact:
             gaps = self._gaps(plan.temper, work.size, seed_at(seed, 3))
             gap = _gap_means(gaps)
         above = None
-        if plan.first_layer_above:
+        if plan.above == "first layer":
             above = self._first_layer(seed_at(seed, 4))
         density, correction = self._density(plan.temper, seed_at(seed, 5))
         return _combine(means, gap, above, density, correction, self.law)
@@ -273,6 +282,14 @@ class _GapMeans(NamedTuple):
 _NO_GAP = _GapMeans(*[Estimate(0.0)] * 4)
 
 
+def _to_ceiling(means: FreshPasses, law: InputLaw) -> _GapMeans:
+    """Return what is missing to the entropies of input and label, as the gap."""
+    gap = Estimate(law.input_entropy - means.mean("low"))
+    label_entropy = law.label_entropy or 0.0
+    label_gap = Estimate(label_entropy - means.mean("label_low"))
+    return _GapMeans(gap, gap, label_gap, label_gap)
+
+
 def _mean(values: Tensor) -> Estimate:
     error = float(values.std()) / math.sqrt(len(values))
     return Estimate(float(values.mean()), error)
@@ -312,7 +329,8 @@ def _bracketed(
     high = Estimate(low.value + gap.value, math.hypot(low.std_error, gap.std_error))
     for ceiling in ceilings:
         high = min(high, ceiling, key=lambda end: end.value)
-    # Ends that cross do so by their errors.
+    # Ends that cross, or are below zero, are so by their errors.
+    high = replace(high, value=max(high.value, 0.0))
     low_end = min(max(low.value, 0.0), high.value)
     loss = min(max(jackknife.value, 0.0), max(high.value - low_end, 0.0))
     width = max(high.value - low_end, 0.0)

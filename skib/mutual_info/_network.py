@@ -30,6 +30,7 @@ from skib.mutual_info._base import MutualInfoEstimator
 from skib.mutual_info._choice import (
     CERTAIN_WIDTH,
     chain_sizes,
+    enough_n_mc,
     kernel_width,
     more_work,
     within_bracket,
@@ -227,7 +228,11 @@ class NetworkMIEstimator(MutualInfoEstimator):
         plan = decoded.plan(chain_sizes(network), seed_at(seed, 2))
         if kernels <= plan.width and not decoded.is_exact:
             return None
-        work = Work(self._first_n_mc(len(passes.inputs)), plan.size)
+        n_inputs = len(passes.inputs)
+        n_mc = self._first_n_mc(n_inputs)
+        if self.n_mc == "auto":
+            n_mc = enough_n_mc(plan.spread, n_inputs, n_mc)
+        work = Work(n_mc, plan.size)
         found, work = self._worked(decoded, plan, work, seed_at(seed, 3))
         return self._of_decoder(found, work, law)
 

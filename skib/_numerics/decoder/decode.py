@@ -72,9 +72,12 @@ def choose_temper(scores: Tensor, own: Tensor, log_weights: Tensor) -> Temper:
     """
     found = {}
     weight = log_weights[own].exp()
+    own_joint = (scores.gather(1, own[:, None])[:, 0], log_weights[own])
     for power in POWERS:
-        log_joint = power * scores + log_weights
-        about_own = log_joint.gather(1, own[:, None])[:, 0] - log_joint.logsumexp(1)
+        log_joint = torch.add(log_weights, scores, alpha=power)
+        top = log_joint.amax(1, keepdim=True)
+        total = log_joint.sub_(top).float().exp_().sum(1).double()
+        about_own = power * own_joint[0] + own_joint[1] - total.log() - top[:, 0]
         for defence in DEFENCES:
             sure = (1 - defence) * about_own.exp() + defence * weight
             found[power, defence] = float(sure.log().mean())
@@ -110,32 +113,36 @@ def decode_points(
 
 def decode(scores: Tensor, own: Tensor, joint: Tensor, temper: Temper) -> Decoded:
     """Decode points from their scores."""
-    weights = joint.sum(1)
-    log_weights = weights.log()
+    log_weights = joint.sum(1).log()
     own_score = scores.gather(1, own[:, None])[:, 0]
-    posterior = torch.add(log_weights, scores, alpha=temper.power)
-    posterior -= posterior.logsumexp(1, keepdim=True)
-    about_own = posterior.gather(1, own[:, None])[:, 0] - log_weights[own]
     if temper.exact:
-        given_point = posterior.exp()
-        ratio = posterior.sub_(log_weights)
-        low = (given_point * ratio.clamp_min_(-1e300)).sum(1)
+        shares = scores + log_weights
+        top = shares.amax(1, keepdim=True)
+        shares.sub_(top).exp_()
+        total = shares.sum(1)
+        low = (shares * scores).sum(1) / total - total.log() - top[:, 0]
     else:
-        given_point = posterior.exp_()
+        # One pass of exp over the matrix is what decoding many inputs costs. Relative
+        # to the largest, float32 loses nothing that a mean over points would show.
+        shares = torch.add(log_weights, scores, alpha=temper.power)
+        top = shares.amax(1, keepdim=True)
+        shares = shares.sub_(top).float().exp_()
+        total = shares.sum(1).double()
+        about_own = temper.power * own_score - total.log() - top[:, 0]
         low = ((1 - temper.defence) * about_own.exp() + temper.defence).log()
-    label_low = _label_low(given_point, own, joint, temper)
+    label_low = _label_low(shares, total, own, joint, temper)
     return Decoded(low, label_low, own_score)
 
 
 def _label_low(
-    given_point: Tensor, own: Tensor, joint: Tensor, temper: Temper
+    shares: Tensor, total: Tensor, own: Tensor, joint: Tensor, temper: Temper
 ) -> Tensor:
-    """Terms of the bound of I(Y;T), from the law of the inputs given each point."""
+    """Terms of the bound of I(Y;T), from each input's share in each point."""
     if joint.shape[1] == 1:
-        return given_point.new_zeros(len(given_point))
+        return torch.zeros_like(total)
     given_input = joint / joint.sum(1, keepdim=True)
     prior = joint.sum(0)
-    labels = given_point @ given_input
+    labels = (shares @ given_input.to(shares)).double() / total[:, None]
     if temper.exact:
         return torch.xlogy(labels, labels / prior).sum(1)
     defended = (1 - temper.defence) * labels / prior + temper.defence
