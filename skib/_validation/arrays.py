@@ -19,12 +19,31 @@ __all__ = [
 ]
 
 
+HALF_TYPES = (torch.float16, torch.bfloat16)
+
+
 def as_numpy(array: Any) -> Any:
     """Return a tensor of any kind as a numpy array, anything else as it is."""
     if not isinstance(array, Tensor):
         return array
-    array = array.detach().cpu()
-    return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+    array = check_tensor(array).cpu()
+    return (array.float() if array.dtype in HALF_TYPES else array).numpy()
+
+
+def check_tensor(X: Tensor, name: str = "X") -> Tensor:
+    """Return a tensor that holds numbers, cut off from its graph, or refuse it."""
+    if X.is_meta or X.layout != torch.strided:
+        kind = "on the device 'meta'" if X.is_meta else f"of layout {X.layout}"
+        raise ValueError(
+            f"{name} must be a dense tensor that holds numbers. Got one {kind}; call "
+            "to_dense(), or materialise it."
+        )
+    if X.is_complex():
+        raise ValueError(
+            f"Complex data not supported: {name} must hold real numbers. Got "
+            f"{X.dtype}; pass real and imaginary parts side by side."
+        )
+    return X.detach().resolve_neg()
 
 
 def check_rows(X: Any) -> Any:
@@ -40,10 +59,11 @@ def check_inputs(X: Any, n_features: int, dtype: torch.dtype) -> Tensor:
     Tensors stay where they live; of anything else a copy is made.
     """
     if isinstance(X, Tensor):
-        inputs = _check_finite(X.detach()).to(dtype)
+        inputs = _check_finite(check_tensor(X)).to(dtype)
     else:
         checked = check_array(X, dtype=np.float64, input_name="X")
-        inputs = torch.tensor(checked).to(dtype)
+        # Not torch.tensor, which would go to a default device.
+        inputs = torch.from_numpy(checked.copy()).to(dtype)
     if inputs.ndim != 2 or inputs.shape[1] != n_features:
         raise ValueError(
             f"X must have {n_features} features, shape (n_inputs, {n_features}), as "

@@ -6,7 +6,12 @@ import warnings
 
 import torch
 
-from skib._validation import check_device, check_layer_noise
+from skib._validation import (
+    as_tensor,
+    check_device,
+    check_layer_activation,
+    check_layer_noise,
+)
 from skib.neural_network._optimizers import Adam, StochasticGradientDescent
 from skib.neural_network._stack import NetworkStack
 from skib.neural_network._training import NoiseSource, Trainer
@@ -36,16 +41,18 @@ def _dtype(estimator):
     return torch.float64 if estimator.dtype == "float64" else torch.float32
 
 
-def make_stack(estimators):
+def make_stack(estimators, data):
     """Return the networks of these estimators, side by side."""
     first = estimators[0]
+    sizes = _layer_sizes(first)
     stack = NetworkStack(
-        _layer_sizes(first),
+        sizes,
         len(estimators),
-        activation=first.activation,
-        loss=first._loss,
+        activations=check_layer_activation(first.activation, len(sizes) - 2),
+        output=first.out_activation_,
         noise_is_factor=first.noise != "additive",
-        alpha=first.alpha,
+        # The penalty is divided by the weight of a batch, here in units of the largest.
+        alpha=first.alpha / data.largest_weight,
         dtype=_dtype(first),
         device=check_device(first.device),
     )
@@ -73,6 +80,10 @@ def make_trainer(estimators, data, rows, stack, optimizer):
     """Return what runs the epochs; ``rows`` are the training rows of each."""
     first = estimators[0]
     on = {"dtype": stack.flat.dtype, "device": stack.flat.device}
+
+    def there(array):
+        return as_tensor(array).to(**on)
+
     weights = data.sample_weight
     noise = NoiseSource(
         first.noise,
@@ -84,9 +95,9 @@ def make_trainer(estimators, data, rows, stack, optimizer):
     return Trainer(
         stack,
         optimizer,
-        torch.tensor(data.X, **on),
-        torch.tensor(data.targets, **on),
-        None if weights is None else torch.tensor(weights, **on),
+        there(data.X),
+        there(data.targets),
+        None if weights is None else there(weights),
         rows,
         batch_size=_batch_size(first, len(rows[0])),
         shuffles=[e._random_state for e in estimators] if first.shuffle else None,

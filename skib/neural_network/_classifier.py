@@ -7,7 +7,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skib.neural_network._base import BaseNoisyMLP, is_stochastic
 from skib.neural_network._callbacks import with_callbacks
@@ -165,9 +165,6 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     (4096, 8, 7)
     """
 
-    _loss = "log_loss"
-    _output = "softmax"
-
     @available_if(is_stochastic)
     @with_callbacks
     def partial_fit(self, X, y, sample_weight=None, classes=None):
@@ -206,8 +203,8 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         -------
         y : ndarray of shape (n_samples,)
         """
-        best = self._predict_outputs(X).argmax(axis=1)
-        return self.classes_[best]
+        check_is_fitted(self)
+        return self._snapshot().predict(self._check_inputs(X))
 
     def predict_proba(self, X):
         """Probability of each class, without noise.
@@ -222,7 +219,8 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return self._predict_outputs(X)
+        check_is_fitted(self)
+        return self._snapshot().predict_proba(self._check_inputs(X))
 
     def predict_log_proba(self, X):
         """Logarithm of the probability of each class, without noise.
@@ -236,7 +234,8 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
         """
-        return np.log(self.predict_proba(X))
+        check_is_fitted(self)
+        return self._snapshot().predict_log_proba(self._check_inputs(X))
 
     def sample_proba(self, X, *, n_draws=100, random_state=None):
         """Class probabilities of noisy passes; their spread is the noise's doing.
@@ -257,15 +256,32 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         return self._sample_outputs(X, n_draws, random_state)
 
     def _validate_pair(self, X, y, reset):
-        X, y = validate_data(self, X, y, dtype=self.dtype, reset=reset)
+        X, y = self._validate_arrays(X, y, reset)
         check_classification_targets(y)
+        if y.ndim == 2 and not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                "y of several columns must hold zeros and ones, which say for each "
+                f"label whether it applies. Got values {np.unique(y)[:5].tolist()}."
+            )
         return X, y
 
     def _learn_outputs(self, y, classes):
-        self.classes_ = np.unique(y if classes is None else classes)
+        self.out_activation_ = "softmax" if y.ndim == 1 else "logistic"
+        known = np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
+        self.classes_ = known if classes is None else np.unique(classes)
 
     def _make_targets(self, y, incremental):
-        """One-hot labels in the order of ``classes_``."""
+        """One-hot labels in the order of ``classes_``, or the labels that apply."""
+        is_multilabel = self.out_activation_ == "logistic"
+        n_labels = (len(self.classes_),) if is_multilabel else ()
+        if y.shape[1:] != n_labels:
+            raise ValueError(
+                "y must have one column for each of the labels of the network, or be "
+                f"one-dimensional where it tells classes apart. Got shape {y.shape} "
+                f"for the labels {self.classes_.tolist()}."
+            )
+        if is_multilabel:
+            return y
         present = np.unique(y)
         is_known = np.isin(present, self.classes_).all()
         if not is_known or (not incremental and len(present) < len(self.classes_)):
@@ -276,8 +292,13 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         return np.eye(len(self.classes_))[np.searchsorted(self.classes_, y)]
 
     def _score_weights(self, weights, X, y, sample_weight):
-        best = self._snapshot(weights).outputs(X).argmax(axis=1)
-        return accuracy_score(y, self.classes_[best], sample_weight=sample_weight)
+        predicted = self._snapshot(weights).predict(X)
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
 def _check_announced(estimator, classes):

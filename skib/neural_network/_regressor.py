@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skib.neural_network._base import BaseNoisyMLP, is_stochastic
 from skib.neural_network._callbacks import with_callbacks
@@ -66,9 +67,6 @@ class NoisyMLPRegressor(RegressorMixin, BaseNoisyMLP):
     array([-1, -1, -1,  1])
     """
 
-    _loss = "squared_error"
-    _output = "identity"
-
     @available_if(is_stochastic)
     @with_callbacks
     def partial_fit(self, X, y, sample_weight=None):
@@ -104,7 +102,8 @@ class NoisyMLPRegressor(RegressorMixin, BaseNoisyMLP):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        return _drop_single_output(self._predict_outputs(X))
+        check_is_fitted(self)
+        return self._snapshot().predict(self._check_inputs(X))
 
     def sample_y(self, X, *, n_draws=100, random_state=None):
         """Predictions of noisy passes; their spread is the noise's doing.
@@ -125,20 +124,19 @@ class NoisyMLPRegressor(RegressorMixin, BaseNoisyMLP):
         return _drop_single_output(self._sample_outputs(X, n_draws, random_state))
 
     def _validate_pair(self, X, y, reset):
-        X, y = validate_data(
-            self, X, y, dtype=self.dtype, multi_output=True, y_numeric=True, reset=reset
-        )
-        is_column = y.ndim == 2 and y.shape[1] == 1
-        return X, column_or_1d(y, warn=True) if is_column else y
+        return self._validate_arrays(X, y, reset, y_numeric=True)
 
     def _learn_outputs(self, y, classes):
-        """Nothing to learn: any number of outputs may come."""
+        """Any number of outputs may come."""
+        self.out_activation_ = "identity"
 
     def _make_targets(self, y, incremental):
         return y.reshape(len(y), -1)
 
     def _score_weights(self, weights, X, y, sample_weight):
-        predicted = _drop_single_output(self._snapshot(weights).outputs(X))
+        predicted = self._snapshot(weights).predict(X).astype(np.float64)
+        if not np.isfinite(predicted).all():
+            return np.nan
         return r2_score(y, predicted, sample_weight=sample_weight)
 
 
