@@ -57,7 +57,7 @@ def _apply_leaky_relu(values: Tensor) -> Tensor:
 
 
 def _pull_back_leaky_relu(delta: Tensor, output: Tensor) -> Tensor:
-    return delta.mul_(torch.where(output > 0, 1.0, LEAKY_SLOPE).to(delta.dtype))
+    return delta.mul_(output.sign_().clamp_(min=LEAKY_SLOPE))
 
 
 def _pull_back_elu(delta: Tensor, output: Tensor) -> Tensor:

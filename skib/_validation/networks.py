@@ -81,7 +81,7 @@ def check_weight_chain(
 
 
 def _real_array(weights: Any, where: str) -> np.ndarray:
-    array = np.asarray(as_numpy(weights))
+    array = np.asarray(as_numpy(weights, "weights"))
     if array.dtype.kind not in "fiub":
         raise ValueError(
             f"Weights must be arrays of real numbers. Got {array.dtype} values{where}."
@@ -108,7 +108,8 @@ def check_layer_activation(
     activation: str | Sequence[str], n_layers: int
 ) -> tuple[str, ...]:
     """Return the name of one activation function per layer."""
-    names = [activation] * n_layers if isinstance(activation, str) else activation
+    is_one = isinstance(activation, str) or not hasattr(activation, "__iter__")
+    names: list[Any] = [activation] * n_layers if is_one else list(activation)
     if len(names) != n_layers:
         raise ValueError(
             f"activation must be one name, or one for each of the {n_layers} hidden "
@@ -137,7 +138,7 @@ def check_layer_noise(
 def _plain(value: Any) -> Any:
     """Return a tensor or an array as Python's numbers, anything else as it is."""
     is_array = isinstance(value, (Tensor, np.ndarray))
-    return np.asarray(as_numpy(value)).tolist() if is_array else value
+    return np.asarray(as_numpy(value, "noise_std")).tolist() if is_array else value
 
 
 def check_outputs(output: Any, classes: Any, n_outputs: int) -> np.ndarray | None:
@@ -150,7 +151,7 @@ def check_outputs(output: Any, classes: Any, n_outputs: int) -> np.ndarray | Non
         )
     if classes is None:
         return None
-    classes = np.array(as_numpy(classes))
+    classes = np.array(as_numpy(classes, "classes"))
     n_classes = 2 if (output, n_outputs) == ("logistic", 1) else n_outputs
     if output not in ("softmax", "logistic") or classes.shape != (n_classes,):
         wanted = (
@@ -204,11 +205,10 @@ def check_epochs(epochs: Any, recorded: np.ndarray) -> list[int]:
 
 def check_new_epochs(epochs: Any) -> np.ndarray:
     """Return the epochs of a recording to be, or say why they are none."""
-    epochs = np.asarray(as_numpy(epochs))
-    is_list = (
-        epochs.ndim == 1 and epochs.size and np.issubdtype(epochs.dtype, np.number)
-    )
-    is_counted = is_list and (epochs >= 0).all() and (epochs == np.floor(epochs)).all()
+    epochs = np.asarray(as_numpy(epochs, "epochs"))
+    is_list = epochs.ndim == 1 and epochs.size and epochs.dtype.kind in "fiu"
+    is_counted = is_list and np.isfinite(epochs).all() and (epochs >= 0).all()
+    is_counted = is_counted and not (epochs % 1).any()
     if not is_counted or len(np.unique(epochs)) != len(epochs):
         raise ValueError(
             "epochs must be a list of different numbers >= 0, whole ones: completed "

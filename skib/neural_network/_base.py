@@ -194,7 +194,7 @@ class BaseNoisyMLP(
             )
         goes_on = incremental or self.warm_start
         is_first = not (goes_on and hasattr(self, "coefs_"))
-        X, y = self._validate_pair(as_numpy(X), as_numpy(y), is_first)
+        X, y = self._validate_pair(as_numpy(X), as_numpy(y, "y"), is_first)
         if is_first:
             self._learn_outputs(y, classes)
         targets = self._make_targets(y, incremental)
@@ -308,10 +308,11 @@ def _draw_layer(n_in, n_out, random, dtype):
 
 def _weigh(X, targets, y, sample_weight):
     """Return the training data without rows of weight 0, weights by their largest."""
+    sample_weight = as_numpy(sample_weight, "sample_weight")
     weights = check_weights(sample_weight, len(X))
     if weights is None:
         return Data(X, targets, y, None)
-    largest = float(np.asarray(as_numpy(sample_weight)).max())
+    largest = float(np.asarray(sample_weight).max())
     used = weights > 0
     if not used.all():
         X, targets, y, weights = X[used], targets[used], y[used], weights[used]

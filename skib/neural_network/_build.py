@@ -52,7 +52,7 @@ def make_stack(estimators, data):
         output=first.out_activation_,
         noise_is_factor=first.noise != "additive",
         # The penalty is divided by the weight of a batch, here in units of the largest.
-        alpha=first.alpha / data.largest_weight,
+        alpha=float(first.alpha) / data.largest_weight,
         dtype=_dtype(first),
         device=check_device(first.device),
     )
@@ -115,4 +115,4 @@ def _batch_size(estimator, n_samples):
             f"training samples: {n_samples} is used.",
             stacklevel=5,
         )
-    return min(estimator.batch_size, n_samples)
+    return min(int(estimator.batch_size), n_samples)

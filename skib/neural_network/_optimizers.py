@@ -74,7 +74,7 @@ class StochasticGradientDescent(_Optimizer):
         self.learning_rate_init = learning_rate_init
         self.schedule = learning_rate
         self.power_t = power_t
-        self.momentum = momentum
+        self.momentum = float(momentum)
         self.nesterovs_momentum = nesterovs_momentum
         self.learning_rate = float(learning_rate_init)
         self.velocity = torch.zeros_like(like)

@@ -51,6 +51,11 @@ def _boolean(name, value):
         raise TypeError(f"{name} must be True or False. Got {name}={value!r}.")
 
 
+def _verbosity(name, value):
+    if not isinstance(value, np.bool_):
+        check_scalar(value, name, Integral, min_val=0)
+
+
 def _random_state(name, value):
     check_random_state(value)
 
@@ -67,7 +72,7 @@ PARAMETERS = {
     "shuffle": _boolean,
     "random_state": _random_state,
     "tol": _number(Real, 0),
-    "verbose": _number(Integral, 0),
+    "verbose": _verbosity,
     "warm_start": _boolean,
     "momentum": _number(Real, 0, 1, closed="both"),
     "nesterovs_momentum": _boolean,

@@ -87,7 +87,8 @@ class Recording:
         self.epochs = np.asarray(epochs, dtype=np.int64)
         self.coefs = [list(layers) for layers in coefs]
         self.intercepts = [list(layers) for layers in intercepts]
-        self.activation = activation
+        is_one = isinstance(activation, str)
+        self.activation = activation if is_one else tuple(map(str, activation))
         self.noise_std = tuple(noise_std)
         self.output = output
         self.classes = classes
@@ -167,7 +168,7 @@ class Recording:
             epochs[order],
             [layer_coefs for layer_coefs, _ in layers],
             [layer_intercepts for _, layer_intercepts in layers],
-            activation=activation if isinstance(activation, str) else tuple(activation),
+            activation=activation,
             noise_std=check_layer_noise(noise_std, n_hidden),
             output=output,
             classes=classes,
@@ -360,8 +361,6 @@ class Recording:
             Equal to the one saved.
         """
         epochs, weights, header, labels = read_weights(path)
-        if not isinstance(header["activation"], str):
-            header["activation"] = tuple(header["activation"])
         return cls(epochs, weights["coef"], weights["intercept"], **labels, **header)
 
     def _position(self, epoch):

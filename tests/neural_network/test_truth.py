@@ -14,6 +14,10 @@ TORCH_ACTIVATIONS = {
     "logistic": torch.nn.Sigmoid,
     "relu": torch.nn.ReLU,
     "leaky_relu": torch.nn.LeakyReLU,  # its default slope is 0.01
+    "elu": torch.nn.ELU,
+    "gelu": torch.nn.GELU,
+    "silu": torch.nn.SiLU,
+    "softplus": torch.nn.Softplus,
 }
 FIXED_LENGTH = {"n_iter_no_change": np.inf, "dtype": "float64"}
 
