@@ -142,12 +142,13 @@ class BaseNoisyMLP(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
 
         Returns
         -------
         activations : ndarray of shape (n_samples, n_units)
+            In the type of the weights.
         """
         check_is_fitted(self)
         layer = self.transform_layer
@@ -161,7 +162,7 @@ class BaseNoisyMLP(
 
         Parameters
         ----------
-        X : array-like or Tensor of shape (n_samples, n_features)
+        X : array-like, sparse matrix or Tensor of shape (n_samples, n_features)
             Inputs; a tensor may live on any device.
         layer : int, default=-1
             Hidden layer, counted from 1; -1 is the last.

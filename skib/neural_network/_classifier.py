@@ -26,19 +26,18 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     ``predict_proba``, ``score`` and ``transform`` are without noise.
 
     Parameters, attributes and their meaning are those of
-    :class:`sklearn.neural_network.MLPClassifier` wherever it has them. What differs:
-    two classes have two softmax outputs, weights start as in ``torch.nn.Linear``
-    (uniform within ``1 / sqrt(n_in)``), and the recipe of the paper is
-    ``alpha=0, n_iter_no_change=np.inf``: without penalty, for exactly ``max_iter``
-    epochs.
+    :class:`sklearn.neural_network.MLPClassifier` wherever it has them; what differs is
+    in the Notes. The recipe of the paper is ``alpha=0, n_iter_no_change=np.inf``:
+    without penalty, for exactly ``max_iter`` epochs.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer; at least one layer.
-    activation : {"relu", "tanh", "leaky_relu", "logistic", "identity"}, \
-            default="relu"
-        Activation of the hidden layers; "leaky_relu" has slope 0.01 below zero.
+    activation : str or sequence of str, default="relu"
+        Activation of the hidden layers, one or one for each: "relu", "tanh",
+        "leaky_relu" (slope 0.01 below zero), "elu", "gelu", "silu", "softplus",
+        "logistic" or "identity".
     noise_std : float or sequence of float, default=0.05
         Standard deviation of the noise, in activation units: one value, or one for
         each hidden layer. 0 is the deterministic network.
@@ -81,7 +80,7 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     tol : float, default=1e-4
         Smallest gain that counts as an improvement.
     verbose : bool, default=False
-        Whether to print the loss of each epoch.
+        Whether to print the loss of each epoch, and what stopped training.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights, loss curve and recording of the
         call before.
@@ -94,13 +93,16 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         best weights. The recording keeps the path as it was.
     validation_fraction : float, default=0.1
         Fraction held out by ``early_stopping``.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of the two moments of "adam".
+    beta_1 : float, default=0.9
+        Decay of the first moment of "adam".
+    beta_2 : float, default=0.999
+        Decay of the second moment of "adam".
     epsilon : float, default=1e-8
-        Added to the root of the second moment of "adam".
+        Added to the root of the second moment of "adam", after its correction.
     n_iter_no_change : int or np.inf, default=10
-        Epochs without improvement after which training stops. With np.inf it takes
-        exactly ``max_iter`` epochs, without a warning.
+        Epochs without improvement after which training stops, which may be long before
+        ``max_iter``. With np.inf it takes exactly ``max_iter`` epochs, without a
+        warning.
     max_fun : int, default=15000
         Most evaluations of "lbfgs".
     dtype : {"float32", "float64"}, default="float32"
@@ -111,11 +113,12 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels, in the order of the outputs.
+        Labels, in the order of the outputs; where several may apply, their columns.
     coefs_, intercepts_ : lists of ndarrays (n_in, n_out) and (n_out,)
         Weights of every layer, the output layer last.
     recording_ : Recording
-        Weights at the recorded epochs; only when ``record_epochs`` is given.
+        Weights at the recorded epochs, and what stopped training; only when
+        ``record_epochs`` is given.
     loss_curve_ : list of float
         Mean training loss of each epoch, with noise, in nats.
     loss_, best_loss_ : float
@@ -131,7 +134,7 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     n_layers_, n_outputs_ : int
         Layers, inputs and outputs included, and outputs.
     out_activation_ : str
-        "softmax".
+        "softmax", or "logistic" where several labels may apply.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -142,6 +145,23 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     NoisyMLPRegressor : The same network with squared error.
     fit_seeds : Several random states trained together.
     Recording : What ``recording_`` can do.
+
+    Notes
+    -----
+    What differs from scikit-learn's MLPs, besides the noise:
+
+    - weights and outputs are float32 unless ``dtype="float64"``, whatever X is;
+    - two classes have two softmax outputs, not one logistic output;
+    - weights start as in ``torch.nn.Linear``, uniform within ``1 / sqrt(n_in)``;
+    - "adam" adds ``epsilon`` after correcting the second moment for its start, as
+      Kingma and Ba and ``torch.optim.Adam`` do;
+    - ``n_iter_no_change=np.inf`` asks for ``max_iter`` epochs and does not warn;
+    - a network that ends in weights that are not finite is refused, also where
+      ``early_stopping`` has kept earlier ones;
+    - ``predict_log_proba`` stays finite where probabilities underflow to 0;
+    - a sparse X is made dense;
+    - there is no Poisson loss and, as there, no ``class_weight``: give
+      ``sample_weight``.
 
     References
     ----------
@@ -172,10 +192,10 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training inputs.
-        y : array-like of shape (n_samples,)
-            Labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or zeros and ones that say which of several labels apply.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample in the loss.
         classes : array-like of shape (n_classes,), default=None
@@ -196,12 +216,13 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or zeros and ones where several may apply.
         """
         check_is_fitted(self)
         return self._snapshot().predict(self._check_inputs(X))
@@ -211,7 +232,7 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
 
         Returns
@@ -227,12 +248,13 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
+            In nats, finite where the probability underflows to 0.
         """
         check_is_fitted(self)
         return self._snapshot().predict_log_proba(self._check_inputs(X))
@@ -242,7 +264,7 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         n_draws : int, default=100
             Noisy passes per input.
@@ -252,6 +274,7 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_draws, n_classes)
+            Columns in the order of ``classes_``.
         """
         return self._sample_outputs(X, n_draws, random_state)
 

@@ -24,9 +24,9 @@ class Recording:
 
     Activations of any inputs, at any layer and epoch, are made from the weights on
     demand, so a recording stays small. The classifier leaves one in ``recording_``;
-    :meth:`from_weights` makes one from checkpoints of another program.
+    :meth:`from_weights` makes one from checkpoints of another program, and checks them.
 
-    Attributes
+    Parameters
     ----------
     epochs : ndarray of shape (n_epochs,)
         Completed passes over the training data, ascending; 0 is the initial state.
@@ -50,6 +50,9 @@ class Recording:
         loss stayed), "early_stopping" (the validation score stayed), "tol" or "max_fun"
         (of "lbfgs"); or "line_search", "callback", "interrupt". None where the caller
         decides: ``partial_fit``, `from_weights`.
+
+    Attributes
+    ----------
     layer_sizes : tuple of int
         Units of each hidden layer.
     n_layers : int
@@ -275,6 +278,7 @@ class Recording:
         Returns
         -------
         snapshot : NetworkSnapshot
+            Its activations and predictions.
         """
         at = self._position(epoch)
         coefs = tuple(map(as_tensor, self.coefs[at]))

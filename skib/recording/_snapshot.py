@@ -58,19 +58,46 @@ class Snapshot(Protocol):
     ) -> Any:
         """Noiseless activations S of one layer, after noisy earlier layers.
 
-        Of shape (n_inputs, n_draws, n_units); without ``n_draws`` the noise-free ones,
-        (n_inputs, n_units), which are exact centres of noise at that layer alone.
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+            Inputs of the network.
+        layer : int, default=-1
+            Hidden layer, counted from 1; -1 is the last.
+        n_draws : int or None, default=None
+            Noisy passes per input; None is the noise-free pass.
+        random_state : int, RandomState instance or None, default=None
+            Seeds the noise.
+
+        Returns
+        -------
+        activations : ndarray or Tensor
+            Of shape (n_inputs, n_draws, n_units); without ``n_draws`` (n_inputs,
+            n_units), which are exact centres of noise at that layer alone.
         """
 
     def transform(self, X: Any, *, layer: int = -1) -> Any:
-        """Activations of the network without noise, (n_inputs, n_units)."""
+        """Activations of one layer of the network without noise.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, n_features)
+            Inputs of the network.
+        layer : int, default=-1
+            Hidden layer, counted from 1; -1 is the last.
+
+        Returns
+        -------
+        activations : ndarray or Tensor of shape (n_inputs, n_units)
+            What :meth:`activations` gives without ``n_draws``.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkSnapshot:
     """A feed-forward network whose weights are known, at one epoch.
 
-    Attributes
+    Parameters
     ----------
     network : NoisyNetwork
         Its hidden layers.
