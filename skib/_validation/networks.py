@@ -153,17 +153,15 @@ def check_outputs(output: Any, classes: Any, n_outputs: int) -> np.ndarray | Non
         return None
     classes = np.array(as_numpy(classes, "classes"))
     n_classes = 2 if (output, n_outputs) == ("logistic", 1) else n_outputs
-    if output not in ("softmax", "logistic") or classes.shape != (n_classes,):
-        wanted = (
-            f"{n_classes} labels, one for each class"
-            if output in ("softmax", "logistic")
-            else "None unless output is 'softmax' or 'logistic'"
-        )
-        raise ValueError(
-            f"classes must be {wanted}. Got output={output!r}, {n_outputs} outputs "
-            f"and classes of shape {classes.shape}."
-        )
-    return classes
+    wanted = f"{n_classes} labels, one for each class"
+    if output in (None, "identity"):
+        wanted = "None unless output is 'softmax' or 'logistic'"
+    elif classes.shape == (n_classes,):
+        return classes
+    raise ValueError(
+        f"classes must be {wanted}. Got output={output!r}, {n_outputs} outputs and "
+        f"classes of shape {classes.shape}."
+    )
 
 
 def check_layer(layer: Any, n_layers: int, name: str = "layer") -> int:

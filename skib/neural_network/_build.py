@@ -44,16 +44,17 @@ def _dtype(estimator):
 def make_stack(estimators, data):
     """Return the networks of these estimators, side by side."""
     first = estimators[0]
-    sizes = _layer_sizes(first)
+    sizes, dtype = _layer_sizes(first), _dtype(first)
+    # The penalty is divided by the weight of a batch, here in units of the largest.
+    alpha = float(first.alpha) / data.largest_weight
     stack = NetworkStack(
         sizes,
         len(estimators),
         activations=check_layer_activation(first.activation, len(sizes) - 2),
         output=first.out_activation_,
         noise_is_factor=first.noise != "additive",
-        # The penalty is divided by the weight of a batch, here in units of the largest.
-        alpha=float(first.alpha) / data.largest_weight,
-        dtype=_dtype(first),
+        alpha=min(alpha, torch.finfo(dtype).max),
+        dtype=dtype,
         device=check_device(first.device),
     )
     for network, estimator in enumerate(estimators):

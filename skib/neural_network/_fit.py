@@ -143,8 +143,8 @@ def _split(estimator, data):
     if not stops_early(estimator):
         return rows, None
     # As in scikit-learn: several classes, or labels, need not all be held out.
-    is_stratified = len(getattr(estimator, "classes_", ())) in (1, 2)
-    is_stratified &= estimator.out_activation_ == "softmax"
+    n_classes = len(getattr(estimator, "classes_", ()))
+    is_stratified = estimator.out_activation_ == "softmax" and n_classes <= 2
     train, held_out = train_test_split(
         rows,
         random_state=estimator._random_state,

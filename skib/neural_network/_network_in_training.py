@@ -37,6 +37,11 @@ class Data:
     sample_weight: np.ndarray | None
     largest_weight: float = 1.0
 
+    def weights_as_given(self):
+        """Return the sample weights in the units of the user, or None."""
+        weights = self.sample_weight
+        return None if weights is None else weights * self.largest_weight
+
 
 class NetworkInTraining:
     """Training of one network of a session: books, recording, callbacks.
@@ -78,7 +83,7 @@ class NetworkInTraining:
             slow_down=session.optimizer.slow_down,
         )
         self.callbacks = FitCallbacks(
-            estimator, session.n_epochs, data.X, data.y, data.sample_weight
+            estimator, session.n_epochs, data.X, data.y, data.weights_as_given()
         )
         self.record()
 

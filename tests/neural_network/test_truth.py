@@ -31,11 +31,14 @@ def iris():
 
 def torch_network(coefs, intercepts, activation):
     layers = []
-    for coef, intercept in zip(coefs, intercepts, strict=True):
+    names = activation if isinstance(activation, tuple) else (activation,) * 2
+    for coef, intercept, name in zip(
+        coefs, intercepts, (*names, "identity"), strict=True
+    ):
         linear = torch.nn.Linear(*coef.shape, dtype=torch.float64)
         linear.weight.data = torch.tensor(coef.T)
         linear.bias.data = torch.tensor(intercept)
-        layers += [linear, TORCH_ACTIVATIONS[activation]()]
+        layers += [linear, TORCH_ACTIVATIONS[name]()]
     return torch.nn.Sequential(*layers[:-1])
 
 
@@ -59,7 +62,7 @@ def torch_loss_curve(network, optimizer, X, y, *, batch_size, n_epochs, rate=0.0
     return curve
 
 
-@pytest.mark.parametrize("activation", TORCH_ACTIVATIONS)
+@pytest.mark.parametrize("activation", [*TORCH_ACTIVATIONS, ("tanh", "silu")])
 @pytest.mark.parametrize("rate", [0.0, 0.02])
 def test_without_noise_adam_follows_a_plain_torch_loop(iris, activation, rate):
     model = NoisyMLPClassifier(
