@@ -11,7 +11,12 @@ import numpy as np
 import torch
 
 from benchmarks.activations import NOISE_STD, random_clouds, trained_clouds
-from benchmarks.contenders import Case, layer_pairs_per_second, pairs_per_second
+from benchmarks.contenders import (
+    Case,
+    density_pairs_per_second,
+    layer_pairs_per_second,
+    pairs_per_second,
+)
 from benchmarks.epochs import fit_table, memory_sentence, trajectory_sentence
 from benchmarks.parallel import parallel_table
 from benchmarks.tables import markdown_table
@@ -24,6 +29,7 @@ DENSE = [
     *((n, 5, 0.1) for n in (4096, 65536)),
     *((16384, d, noise) for noise in (0.005, 0.1, 0.5) for d in (3, 5, 10, 32)),
 ]
+DENSITIES = [(16384, d, noise) for noise in (0.005, 0.1) for d in (3, 5, 10, 32)]
 BINNED = [(4096, 10), (65536, 10), (65536, 50)]
 
 
@@ -41,6 +47,21 @@ def dense_table(cases):
         print(*rows[-1], sep="  ", flush=True)
     start = ["centres", "units", "noise_std"]
     return markdown_table([*start, *names, "numba / roofline"], rows)
+
+
+def density_table(cases):
+    """Million pairs per second, and their ratio."""
+    rows, names = [], []
+    for n_centers, n_features, noise_std in cases:
+        case = Case(random_clouds(n_centers, n_features), noise_std, n_centers)
+        found = density_pairs_per_second(case)
+        names = list(found)
+        ours, theirs = found.values()
+        cells = [f"{ours / 1e6:.0f}", f"{theirs / 1e6:.0f}", f"{ours / theirs:.1f}x"]
+        rows.append([n_centers, n_features, noise_std, *cells])
+        print(*rows[-1], sep="  ", flush=True)
+    start = ["centres", "units", "noise_std"]
+    return markdown_table([*start, *names, "ratio"], rows)
 
 
 def layers_table():
@@ -117,6 +138,9 @@ def main():
     sections = {
         "Dense sums, million pairs per second of one thread": dense_table(
             [(16384, 5, 0.1)] if quick else DENSE
+        ),
+        "Log-densities, million pairs per second of one thread": density_table(
+            [(16384, 5, 0.1)] if quick else DENSITIES
         ),
         "All layers of one epoch, kernel sums alone": layers_table(),
         "All layers of one epoch, the whole fit": "\n\n".join(

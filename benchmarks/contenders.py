@@ -8,7 +8,7 @@ from scipy.stats import gaussian_kde
 from sklearn.neighbors import KernelDensity
 
 from benchmarks.timing import MatrixProduct, interleaved
-from skib._numerics.kernel_sums import kernel_sums
+from skib._numerics.kernel_sums import kernel_sums, mixture_log_density
 from skib._numerics.threads import torch_threads
 
 ALL_DRAWS = torch.ones(1, 1, 1)
@@ -66,6 +66,13 @@ def _skib(**options):
     return prepare
 
 
+def _log_density(case):
+    weights = case.weights[:, 0]
+    return lambda: mixture_log_density(
+        case.points, case.centers, weights, case.noise_std
+    )
+
+
 def _cdist_logsumexp(case):
     def run():
         squared = torch.cdist(case.points, case.flat) ** 2
@@ -113,6 +120,19 @@ SLOW = {
 }
 if find_spec("pykeops"):
     SLOW["KeOps logsumexp"] = _keops
+
+
+def density_pairs_per_second(case):
+    """Pairs per CPU second of log-densities: sorting for skib, a ready tree for KDE."""
+    # So many that a tree's own ways to save work with many queries count.
+    few = Case(case.centers, case.noise_std, min(case.n_queries, 1024))
+    tasks = {
+        "skib mixture_log_density": _log_density(case),
+        "sklearn KernelDensity, rtol=1e-3": _kernel_density(few),
+    }
+    seconds = interleaved(tasks)
+    n_queries = dict(zip(tasks, (case.n_queries, few.n_queries), strict=True))
+    return {name: n_queries[name] * len(case.flat) / seconds[name] for name in tasks}
 
 
 def layer_pairs_per_second(case):

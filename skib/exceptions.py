@@ -5,6 +5,7 @@ __all__ = [
     "HighDimensionWarning",
     "ImportanceSamplingWarning",
     "SaturationWarning",
+    "SilentRepresentationsWarning",
     "SkibWarning",
     "SweepInterruptedWarning",
     "UncoveredBinsWarning",
@@ -17,6 +18,10 @@ class SkibWarning(UserWarning):
 
 class SaturationWarning(SkibWarning):
     """The estimate sits at its ceiling, the entropy of the inputs given."""
+
+
+class SilentRepresentationsWarning(SkibWarning):
+    """Representations that are all zero were left out: they have no direction."""
 
 
 class UncoveredBinsWarning(SkibWarning):

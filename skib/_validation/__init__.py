@@ -9,10 +9,11 @@ from skib._validation.arrays import (
     check_activations,
     check_inputs,
     check_rows,
-    group_equal_rows,
 )
+from skib._validation.equal_rows import group_equal_rows, group_near_rows
 from skib._validation.inputs import as_dense, as_tensor, check_columns
 from skib._validation.labels import (
+    check_column,
     check_discrete,
     check_labels,
     check_target,
@@ -35,6 +36,7 @@ from skib._validation.settings import (
     check_noise_std,
     check_option,
     check_sampling,
+    whatever_the_default_device,
 )
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "as_numpy",
     "as_tensor",
     "check_activations",
+    "check_column",
     "check_columns",
     "check_device",
     "check_discrete",
@@ -65,5 +68,7 @@ __all__ = [
     "draw_seed",
     "draw_seeds",
     "group_equal_rows",
+    "group_near_rows",
     "seed_at",
+    "whatever_the_default_device",
 ]

@@ -15,9 +15,7 @@ __all__ = [
     "check_activations",
     "check_inputs",
     "check_rows",
-    "group_equal_rows",
 ]
-
 
 HALF_TYPES = (torch.float16, torch.bfloat16)
 
@@ -50,7 +48,13 @@ def check_rows(X: Any) -> Any:
     """Return inputs as an array or a tensor of rows, or say what is wrong."""
     if not isinstance(X, Tensor):
         return check_array(X, input_name="X")
-    return _check_finite(X.detach())
+    X = _check_finite(check_tensor(X))
+    if X.ndim != 2 or 0 in X.shape:
+        raise ValueError(
+            "X must hold one input per row, shape (n_inputs, n_features), at least one "
+            f"of each. Got a tensor of shape {tuple(X.shape)}."
+        )
+    return X
 
 
 def check_inputs(X: Any, n_features: int, dtype: torch.dtype) -> Tensor:
@@ -96,9 +100,11 @@ def check_activations(
 
 def _check_tensor(estimator: Any, X: Tensor, *, reset: bool) -> Tensor:
     _check_shape(X.shape)
-    X = _check_finite(X.detach())
+    X = _check_finite(check_tensor(X))
     if not X.is_floating_point():
         X = X.double()
+    elif X.dtype in HALF_TYPES:
+        X = X.float()
     _check_n_features(estimator, X.shape[-1], reset=reset)
     return X
 
@@ -129,32 +135,3 @@ def _check_n_features(estimator: Any, n_features: int, *, reset: bool) -> None:
             f"X has {n_features} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input."
         )
-
-
-def group_equal_rows(
-    X: np.ndarray | Tensor, rows: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Group rows that are equal in every number.
-
-    Parameters
-    ----------
-    X : array or Tensor of shape (n_rows, ...)
-    rows : int array, default=None
-        The rows to look at; None is all.
-
-    Returns
-    -------
-    first : int array of shape (n_groups,)
-        The first row of each group, ascending.
-    inverse : int array of shape (n_rows,)
-        The group of each row looked at.
-    """
-    host = np.asarray(as_numpy(X))
-    rows = np.arange(len(host)) if rows is None else rows
-    groups: dict[bytes, int] = {}
-    if host.dtype.kind == "f" and (np.signbit(host) & (host == 0)).any():
-        # -0.0 and 0.0 are equal, but not in their bits.
-        host = host + host.dtype.type(0)
-    inverse = [groups.setdefault(host[row].tobytes(), len(groups)) for row in rows]
-    first = np.unique(inverse, return_index=True)[1]
-    return rows[first], np.array(inverse)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,7 +11,13 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-__all__ = ["check_device", "check_noise_std", "check_option", "check_sampling"]
+__all__ = [
+    "check_device",
+    "check_noise_std",
+    "check_option",
+    "check_sampling",
+    "whatever_the_default_device",
+]
 
 
 def check_noise_std(noise_std: Any, *, zero_allowed: bool = False) -> float:
@@ -68,3 +75,19 @@ def check_sampling(estimator: Any, *, fewest: int) -> None:
     if estimator.tol is not None:
         positive = {"min_val": 0, "include_boundaries": "neither"}
         check_scalar(estimator.tol, "tol", Real, **positive)
+
+
+def whatever_the_default_device(function: Callable) -> Callable:
+    """Let a public function compute where its arrays live.
+
+    Not where ``torch.set_default_device`` would put what it makes on the way.
+    """
+
+    @wraps(function)
+    def computed(*args: Any, **kwargs: Any) -> Any:
+        if torch.get_default_device().type == "cpu":
+            return function(*args, **kwargs)
+        with torch.device("cpu"):
+            return function(*args, **kwargs)
+
+    return computed

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skib._validation import (
+    check_columns,
     check_discrete,
     check_epochs,
     check_layers,
@@ -57,8 +59,9 @@ def information_flow(
     Parameters
     ----------
     recording : Recording, or fitted estimator that has a ``recording_``
-        The network over training. Anything will do that has ``epochs`` and whose
-        ``at(epoch)`` returns a `skib.recording.Snapshot`.
+        The network over training; also at the end of a fitted pipeline, whose steps
+        before it are applied to X, and in a fitted search. Anything will do that has
+        ``epochs`` and whose ``at(epoch)`` returns a `skib.recording.Snapshot`.
     X : array-like or Tensor of shape (n_inputs, n_features)
         The inputs, taken as the whole law of X. Equal rows are merged.
     y : array-like of shape (n_inputs,), default=None
@@ -92,6 +95,14 @@ def information_flow(
     flow : InformationFlow
         Fields of shape (n_epochs, n_layers), in nats.
 
+    Raises
+    ------
+    TypeError
+        If there is no recording, or the estimator is none.
+    ValueError
+        If a layer or an epoch does not exist, the noise differs from the estimator's,
+        or the network has no noise.
+
     Warns
     -----
     SkibWarning
@@ -102,14 +113,6 @@ def information_flow(
         (UncoveredBinsWarning). Saturation is told by ``saturated`` alone.
     SweepInterruptedWarning
         After Ctrl-C, which returns the epochs that are finished.
-
-    Raises
-    ------
-    TypeError
-        If there is no recording, or the estimator is none.
-    ValueError
-        If a layer or an epoch does not exist, the noise differs from the estimator's,
-        or the network has no noise.
 
     Examples
     --------
@@ -126,11 +129,12 @@ def information_flow(
     >>> flow.mutual_info.shape
     (2, 2)
     """
-    recording = _check_recording(recording)
+    recording, X = _check_recording(recording, X)
     epochs = check_epochs(epochs, recording.epochs)
     noise_std = recording.at(epochs[0]).noise_std
     layers = check_layers(layers, len(noise_std))
     estimator = _check_estimator(estimator, recording, n_draws)
+    check_columns(X, getattr(recording, "feature_names_in_", None))
     X = check_rows(X)
     # Bad labels and weights are refused here, before any worker starts.
     labels = None if y is None else check_discrete(y, X)[1]
@@ -212,10 +216,18 @@ def _warn_of_limits(
         warnings.warn(kind(message), stacklevel=3)
 
 
-def _check_recording(recording: Any) -> Any:
-    """Return the recording that was given, or that a fitted estimator has."""
+def _check_recording(recording: Any, X: Any) -> tuple[Any, Any]:
+    """Return the recording that was given, or that a fitted estimator has, and X.
+
+    The steps before it in a pipeline are applied to X, as they are when it predicts.
+    """
     if isinstance(recording, BaseEstimator):
         check_is_fitted(recording)
+    if hasattr(recording, "best_estimator_"):
+        return _check_recording(recording.best_estimator_, X)
+    if isinstance(recording, Pipeline):
+        before = recording[:-1]
+        return _check_recording(recording[-1], before.transform(X) if before else X)
     recording = getattr(recording, "recording_", recording)
     if not (hasattr(recording, "epochs") and hasattr(recording, "at")):
         raise TypeError(
@@ -223,7 +235,7 @@ def _check_recording(recording: Any) -> Any:
             f"record_epochs. Got {type(recording).__name__}; make one from weights "
             "with Recording.from_weights, or set record_epochs and fit again."
         )
-    return recording
+    return recording, X
 
 
 def _check_estimator(estimator: Any, recording: Any, n_draws: int | None) -> Any:

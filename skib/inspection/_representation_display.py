@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_array
 
-from skib._validation import as_numpy
+from skib._validation import as_numpy, check_column
 from skib.inspection._drawing import figure_and_axes
 
 __all__ = ["RepresentationDisplay"]
@@ -36,6 +37,7 @@ class RepresentationDisplay:
         *,
         value_range: tuple[float, float] | None = None,
     ) -> None:
+        activations = check_array(as_numpy(activations), input_name="activations")
         if activations.ndim != 2 or activations.shape[1] not in (2, 3):
             raise ValueError(
                 "activations must be (n_samples, 2) or (n_samples, 3), to be drawn as "
@@ -43,7 +45,7 @@ class RepresentationDisplay:
                 "two or three units."
             )
         self.activations = activations
-        self.labels = labels
+        self.labels = check_column(labels, activations)
         self.value_range = value_range
 
     @classmethod
@@ -80,8 +82,8 @@ class RepresentationDisplay:
         )[:, 0]
         bounded = {"tanh": (-1.0, 1.0), "logistic": (0.0, 1.0)}
         return cls(
-            as_numpy(activations),
-            np.ravel(as_numpy(y)),
+            activations,
+            y,
             value_range=bounded.get(recording.activation),
         )
 

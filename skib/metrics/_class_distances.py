@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.metrics.pairwise import paired_distances
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_consistent_length
+
+from skib._validation import as_numpy, check_column, check_option
+from skib.exceptions import SilentRepresentationsWarning
 
 __all__ = ["ClassDistances", "class_distances"]
 
@@ -51,7 +54,9 @@ def class_distances(
     y : array-like of shape (n_samples,)
         Labels.
     metric : {"euclidean", "cosine"}, default="euclidean"
-        Distance in activation units, or 1 - cosine similarity, between 0 and 2.
+        Distance in activation units, or 1 - cosine similarity, between 0 and 2;
+        representations that are all zero have none and are left out, with a
+        `SilentRepresentationsWarning`.
     max_pairs : int, default=1_000_000
         All pairs are taken up to this number; beyond it, that many pairs drawn at
         random, with replacement.
@@ -79,15 +84,39 @@ def class_distances(
     >>> distances.within, distances.between
     (array([1.]), array([5., 4.]))
     """
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {METRICS}. Got metric={metric!r}.")
-    activations = check_array(activations, ensure_min_samples=2)
-    y = np.asarray(y)
-    check_consistent_length(activations, y)
+    check_option("metric", metric, METRICS)
+    activations = check_array(
+        as_numpy(activations), ensure_min_samples=2, input_name="activations"
+    )
+    y = check_column(y, activations)
+    if metric == "cosine":
+        activations, y = _with_direction(activations, y)
     one, other = _pairs(len(activations), max_pairs, check_random_state(random_state))
     distances = paired_distances(activations[one], activations[other], metric=metric)
     same = y[one] == y[other]
     return ClassDistances(distances[same], distances[~same])
+
+
+def _with_direction(
+    activations: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out rows of zeros, which have an angle to none."""
+    present = (activations != 0).any(axis=1)
+    n_silent = len(present) - int(present.sum())
+    if n_silent:
+        warnings.warn(
+            f"{n_silent} of {len(present)} representations are all zero and have no "
+            "cosine to any other: they are left out. Use metric='euclidean' to count "
+            "them.",
+            SilentRepresentationsWarning,
+            stacklevel=3,
+        )
+    if len(present) - n_silent < 2:
+        raise ValueError(
+            "The cosine needs at least two representations that are not all zero. Got "
+            f"{len(present) - n_silent} of {len(present)}."
+        )
+    return activations[present], y[present]
 
 
 def _pairs(

@@ -23,6 +23,7 @@ from skib._validation import (
     check_weights,
     draw_seed,
     seed_at,
+    whatever_the_default_device,
 )
 from skib.exceptions import SaturationWarning
 from skib.mutual_info._information import (
@@ -35,6 +36,10 @@ from skib.mutual_info._input_law import InputLaw, LayerLaw, layer_law, merge_inp
 from skib.recording import Snapshot
 
 __all__ = ["ActivationsMIEstimator", "MutualInfoEstimator"]
+
+
+# Distance, in noise widths, at which inputs that rounding has left apart are one.
+HIDDEN_BY_NOISE = 1e-3
 
 
 class MutualInfoEstimator(BaseEstimator, ABC):
@@ -54,6 +59,7 @@ class MutualInfoEstimator(BaseEstimator, ABC):
     #: out whole epochs.
     shares_passes = False
 
+    @whatever_the_default_device
     def estimate(
         self,
         snapshot: Snapshot,
@@ -186,6 +192,7 @@ class ActivationsMIEstimator(MutualInfoEstimator):
             With at least ``mutual_info``.
         """
 
+    @whatever_the_default_device
     def fit(self, X, y=None, sample_weight=None):
         """Estimate the information of activations about their inputs and labels.
 
@@ -212,7 +219,7 @@ class ActivationsMIEstimator(MutualInfoEstimator):
         self._check_parameters()
         X = self._check_activations(X, reset=True)
         self.classes_, labels = check_labels(self, y, X)
-        law = layer_law(X, labels, check_weights(sample_weight, len(X)))
+        law = self._law_of(X, labels, sample_weight)
         information = self.estimate_law(law).of(law)
         self._set_results(information)
         for limit in information.limits:
@@ -221,6 +228,7 @@ class ActivationsMIEstimator(MutualInfoEstimator):
                 warnings.warn(limit, stacklevel=2)
         return self
 
+    @whatever_the_default_device
     def score(self, X, y=None, sample_weight=None):
         """Information of the activations X, estimated anew with the same settings.
 
@@ -246,7 +254,7 @@ class ActivationsMIEstimator(MutualInfoEstimator):
         check_is_fitted(self)
         X = self._check_activations(X, reset=False)
         _, labels = check_labels(self, y, X)
-        law = layer_law(X, labels, check_weights(sample_weight, len(X)))
+        law = self._law_of(X, labels, sample_weight)
         information = self._estimate_anew(law)
         for limit in information.limits:
             warnings.warn(limit, stacklevel=2)
@@ -261,7 +269,23 @@ class ActivationsMIEstimator(MutualInfoEstimator):
     def estimate_layers(
         self, snapshot: Snapshot, X: Any, law: InputLaw, layers: list[int], seed: int
     ) -> list[Information]:
-        """Estimate each layer from its activations."""
+        """Estimate each layer from its activations.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        X : array or Tensor of shape (n_inputs, n_features)
+            Distinct inputs.
+        law : InputLaw
+            Their law.
+        layers : list of int
+            From 1.
+        seed : int
+
+        Returns
+        -------
+        information : list of Information
+        """
         self._check_noise(snapshot, layers)
         return [
             self._estimate_layer(snapshot, X, law, layer, seed_at(seed, layer))
@@ -287,6 +311,14 @@ class ActivationsMIEstimator(MutualInfoEstimator):
                 "input has exactly one centre."
             )
         return X
+
+    def _law_of(self, X: Tensor, labels: Any, sample_weight: Any) -> LayerLaw:
+        """Merge inputs; where noise hides rounding, those it leaves apart as well."""
+        largest_gap = 0.0
+        if self.passes == "noisy":
+            largest_gap = HIDDEN_BY_NOISE * float(getattr(self, "noise_std", 0.0))
+        weights = check_weights(sample_weight, len(X))
+        return layer_law(X, labels, weights, largest_gap)
 
     def _estimate_anew(self, law: LayerLaw) -> Information:
         return clone(self).estimate_law(law)

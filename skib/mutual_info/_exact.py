@@ -19,6 +19,7 @@ from skib._validation import (
     check_weight_chain,
     draw_seed,
     draw_seeds,
+    whatever_the_default_device,
 )
 
 __all__ = [
@@ -74,6 +75,7 @@ class ExactValue(float):
     __str__ = float.__repr__
 
 
+@whatever_the_default_device
 def awgn_mutual_info(
     points: Any,
     noise_std: float,
@@ -163,7 +165,8 @@ def gaussian_mixture_entropy(
         Standard deviation of every component, > 0.
     weights : array-like of shape (n_centers,), default=None
         Relative weights >= 0 of the components; None means all equal.
-    n_mc, random_state
+    n_mc : int, default=20_000
+    random_state : int, RandomState instance or None, default=None
         As in `awgn_mutual_info`.
 
     Returns
@@ -220,7 +223,8 @@ def product_mutual_info(
         Equally likely points of each independent input.
     noise_std : float
         Standard deviation of the noise, > 0.
-    n_mc, random_state
+    n_mc : int, default=20_000
+    random_state : int, RandomState instance or None, default=None
         As in `awgn_mutual_info`.
 
     Returns

@@ -21,6 +21,7 @@ from skib._validation import (
     check_noise_std,
     check_sampling,
     draw_seed,
+    whatever_the_default_device,
 )
 from skib.exceptions import EstimateNotConvergedWarning
 from skib.mutual_info._base import ActivationsMIEstimator
@@ -117,8 +118,10 @@ class GaussianMixtureMIEstimator(ActivationsMIEstimator):
 
     Notes
     -----
-    X is taken as the whole law of the input, uniform or as ``sample_weight`` says.
-    Rows with equal activations are merged, so repeating rows changes nothing.
+    X is taken as the whole law of the input, uniform or as ``sample_weight`` says. Rows
+    whose activations are equal up to rounding are merged, so repeating rows changes
+    nothing. If the inputs are a sample of some other law, the values are still those of
+    these n inputs: at most ln n, and near it they say nothing about that law.
 
     References
     ----------
@@ -189,6 +192,7 @@ class GaussianMixtureMIEstimator(ActivationsMIEstimator):
             return replace(information, advice=_advice(law, self.noise_std))
         return information
 
+    @whatever_the_default_device
     def score_samples(self, T):
         """Log-density of the layer's noisy output under the fitted mixture.
 

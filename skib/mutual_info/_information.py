@@ -94,7 +94,17 @@ class Information:
     saturated: bool = False
 
     def of(self, law: InputLaw) -> Information:
-        """Return the same, judged by the law of the inputs it was estimated with."""
+        """Judge the estimate by the law of the inputs it was made with.
+
+        Parameters
+        ----------
+        law : InputLaw
+
+        Returns
+        -------
+        information : Information
+            With ceiling, saturation and limits.
+        """
         saturated = _is_saturated(self, law.input_entropy)
         labelled = law.has_labels
         return replace(
@@ -109,7 +119,16 @@ class Information:
         )
 
     def has_wide_bracket(self, law: InputLaw) -> bool:
-        """Tell whether the bracket leaves so much open that the value says little."""
+        """Tell whether the bracket leaves so much open that the value says little.
+
+        Parameters
+        ----------
+        law : InputLaw
+
+        Returns
+        -------
+        is_wide : bool
+        """
         low, high = self.mutual_info_low, self.mutual_info_high
         if low is None or high is None:
             return False
@@ -119,7 +138,12 @@ class Information:
         return high.value - low.value > max(WIDE_BRACKET * possible, 3 * error)
 
     def estimates(self) -> dict[str, Estimate]:
-        """Return all that is known, by name."""
+        """Return all that is known, by name.
+
+        Returns
+        -------
+        estimates : dict of Estimate
+        """
         found = {each.name: getattr(self, each.name) for each in fields(self)}
         return {n: e for n, e in found.items() if isinstance(e, Estimate)}
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skib._validation import group_equal_rows
+from skib._validation import as_numpy, group_equal_rows, group_near_rows
 
 __all__ = ["InputLaw", "LayerLaw", "layer_law", "merge_inputs"]
 
@@ -60,6 +60,10 @@ class InputLaw:
         Parameters
         ----------
         activations : Tensor, (n_inputs, n_units) or (n_inputs, n_draws, n_units)
+
+        Returns
+        -------
+        law : LayerLaw
         """
         one_center = activations.ndim == 2
         return LayerLaw(
@@ -91,7 +95,10 @@ def _entropy(weights: Tensor) -> float:
 
 
 def layer_law(
-    activations: Tensor, labels: np.ndarray | None, sample_weight: np.ndarray | None
+    activations: Tensor,
+    labels: np.ndarray | None,
+    sample_weight: np.ndarray | None,
+    largest_gap: float,
 ) -> LayerLaw:
     """Build the law of a layer from one row of activations per input.
 
@@ -104,17 +111,22 @@ def layer_law(
     labels : int array of shape (n_rows,) or None
         Labels as 0 .. n_classes - 1.
     sample_weight : float array of shape (n_rows,) or None
+    largest_gap : float
+        How far apart rows may be that are equal up to rounding; 0 for exactly equal.
 
     Returns
     -------
     LayerLaw
     """
-    distinct, law = merge_inputs(activations, labels, sample_weight)
+    distinct, law = merge_inputs(activations, labels, sample_weight, largest_gap)
     return law.at_layer(distinct)
 
 
 def merge_inputs(
-    rows: Any, labels: np.ndarray | None, sample_weight: np.ndarray | None
+    rows: Any,
+    labels: np.ndarray | None,
+    sample_weight: np.ndarray | None,
+    largest_gap: float = 0.0,
 ) -> tuple[Any, InputLaw]:
     """Merge equal rows, and leave out those of weight 0.
 
@@ -123,6 +135,8 @@ def merge_inputs(
     rows : array or Tensor of shape (n_rows, ...)
     labels : int array of shape (n_rows,) or None
     sample_weight : float array of shape (n_rows,) or None
+    largest_gap : float, default=0.0
+        How far apart rows may be that are equal up to rounding; 0 for exactly equal.
 
     Returns
     -------
@@ -133,7 +147,11 @@ def merge_inputs(
     weights = np.ones(n_rows) if sample_weight is None else sample_weight
     codes = np.zeros(n_rows, dtype=int) if labels is None else labels
     present = np.flatnonzero(weights)
-    first, inverse = group_equal_rows(rows, present)
+    host = np.asarray(as_numpy(rows))
+    if largest_gap:
+        first, inverse = group_near_rows(host, present, largest_gap)
+    else:
+        first, inverse = group_equal_rows(host, present)
     joint = np.zeros((len(first), codes.max() + 1))
     np.add.at(joint, (inverse, codes[present]), weights[present] / weights.sum())
     law = InputLaw(torch.from_numpy(joint), labels is not None)

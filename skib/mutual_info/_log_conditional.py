@@ -12,7 +12,12 @@ import torch
 
 from skib._numerics.layer_density import layer_log_density
 from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
-from skib._validation import check_inputs, check_network, draw_seed
+from skib._validation import (
+    check_inputs,
+    check_network,
+    draw_seed,
+    whatever_the_default_device,
+)
 
 __all__ = ["LayerLogConditional", "network_log_conditional"]
 
@@ -58,6 +63,7 @@ class LayerLogConditional:
         return 0.5 * (self.low + self.high)
 
 
+@whatever_the_default_device
 def network_log_conditional(
     coefs: Sequence[Any],
     intercepts: Sequence[Any] | None,

@@ -10,6 +10,7 @@ to a tenth of the variance.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,8 @@ MIN_DRAWS = N_BLOCKS = 4
 # From this many samples per input on, draws are sampled in pairs.
 PAIRS_FROM = 4
 GUESSES = 1e-3
+# Kernel sums by sample, level and label that are there at once: 16 MB, several times.
+SUMS_AT_A_TIME = 1 << 21
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
 
@@ -65,6 +68,16 @@ class Samples:
     draws: Tensor
     noise: Tensor
     n_mc: int
+
+    def parts(self, size: int) -> Iterator[Samples]:
+        """Yield runs of this many samples, the last one shorter."""
+        for groups, draws, noise in zip(
+            self.groups.split(size),
+            self.draws.split(size),
+            self.noise.split(size),
+            strict=True,
+        ):
+            yield Samples(groups, draws, noise, self.n_mc)
 
 
 class NoisySampler:
@@ -133,6 +146,24 @@ def mixture_terms(law: LayerLaw, samples: Samples, noise_std: float) -> Terms:
     -------
     Terms
     """
+    # One number per sample, level and label: they are never all there at once.
+    per_sample = len(NESTED) * law.joint.shape[1]
+    parts = [
+        _terms_of_part(law, part, noise_std)
+        for part in samples.parts(max(1, SUMS_AT_A_TIME // per_sample))
+    ]
+    return Terms(
+        _joined([part.values for part in parts]),
+        _joined([part.influences for part in parts]),
+        _joined([part.last_steps for part in parts]),
+    )
+
+
+def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _terms_of_part(law: LayerLaw, samples: Samples, noise_std: float) -> Terms:
     levels = ALL_DRAWS if law.one_center else NESTED
     sums = kernel_sums(
         law.centers,

@@ -23,6 +23,7 @@ from skib._validation import (
     check_network,
     check_sampling,
     seed_at,
+    whatever_the_default_device,
 )
 from skib.exceptions import EstimateNotConvergedWarning, ImportanceSamplingWarning
 from skib.mutual_info._base import MutualInfoEstimator
@@ -146,7 +147,23 @@ class NetworkMIEstimator(MutualInfoEstimator):
     def estimate_layers(
         self, snapshot: Snapshot, X: Any, law: InputLaw, layers: list[int], seed: int
     ) -> list[Information]:
-        """Estimate through the weights, and from activations where they do not help."""
+        """Estimate through the weights, and from activations where they do not help.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        X : array or Tensor of shape (n_inputs, n_features)
+            Distinct inputs.
+        law : InputLaw
+            Their law.
+        layers : list of int
+            From 1.
+        seed : int
+
+        Returns
+        -------
+        information : list of Information
+        """
         found = self._through_network(snapshot, X, law, layers, seed)
         return [
             found[layer]
@@ -287,6 +304,7 @@ class NetworkMIEstimator(MutualInfoEstimator):
         check_device(self.device)
 
 
+@whatever_the_default_device
 def network_mutual_info(
     coefs: Sequence[Any],
     intercepts: Sequence[Any] | None,

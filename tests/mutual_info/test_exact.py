@@ -312,3 +312,19 @@ def test_linear_networks_that_do_not_fit_are_refused(
 ):
     with pytest.raises(ValueError, match=message):
         linear_network_mutual_info(coefs, noise_std, covariance)
+
+
+@pytest.mark.parametrize("decibel", [0, 5, 10, 13, 15, 16, 20])
+def test_bpsk_is_off_by_no_more_than_it_says(decibel):
+    """Twin: log 2 less the mean of the log of 1 + e^(-2 a x), by mpmath."""
+    with mpmath.workdps(30):
+        a = mpmath.mpf(10) ** (mpmath.mpf(decibel) / 20)
+
+        def integrand(x):
+            return mpmath.npdf(x, a, 1) * mpmath.log1p(mpmath.exp(-2 * a * x))
+
+        edges = [-20, -5, 0, a / 2, a, a + 5, a + 12]
+        truth = float(mpmath.log(2) - mpmath.quad(integrand, edges))
+    found = awgn_mutual_info([[-1.0], [1.0]], 10 ** (-decibel / 20))
+    assert found.error < 1e-11
+    assert abs(found - truth) <= found.error + 1e-15

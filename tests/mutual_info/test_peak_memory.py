@@ -41,3 +41,32 @@ def test_fit_needs_two_copies_and_little_more(n_mc, spread):
     )
     kilobytes = int(process.stdout)
     assert kilobytes < 400_000
+
+
+MANY_LABELS = """
+import warnings
+from pathlib import Path
+import numpy as np
+from skib.mutual_info import GaussianMixtureMIEstimator
+
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])
+
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=(4000, 3))
+estimator = GaussianMixtureMIEstimator(noise_std=0.3, random_state=0)
+estimator.fit(X[:100], np.arange(100) % 2)
+before = peak()
+estimator.fit(X, np.arange(4000) % 1000)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's record of it")
+def test_many_labels_need_little_more_than_their_joint_law():
+    """32 MB for 4000 inputs with 1000 labels, several times; not samples x labels."""
+    process = subprocess.run(
+        [sys.executable, "-c", MANY_LABELS], capture_output=True, text=True, check=True
+    )
+    assert int(process.stdout) < 300_000

@@ -184,7 +184,7 @@ def _add_weighted(weights, sums, total):  # type: ignore[no-untyped-def]
     store(total, n_columns, logs)
 
 
-@numba.njit(inline="always")
+@numba.njit
 def _flush(total, first, n_queries, others):  # type: ignore[no-untyped-def]
     """Move what a run of leaves added up in single precision to float64."""
     for b in range(total.shape[0]):

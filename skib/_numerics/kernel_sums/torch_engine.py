@@ -91,8 +91,10 @@ class TorchEngine:
         self, queries: Queries, kept: Tensor
     ) -> Iterator[tuple[torch.dtype, LeafVisits]]:
         _, per_leaf, n_features = self.leaves.centers.shape
-        # Of a wide layer the coordinates take the memory, not the exponents.
-        per_query = max(per_leaf, VALUES_PER_UNIT * n_features)
+        # Of a wide layer the coordinates take the memory, not the exponents; of many
+        # labels the weighted sums.
+        n_sums = len(self.levels.members) * self.weights.shape[2]
+        per_query = max(per_leaf, VALUES_PER_UNIT * n_features, n_sums)
         at_a_time = PAIRS_AT_A_TIME[self.leaves.centers.device.type]
         visits_at_a_time = max(1, at_a_time // (per_query * QUERIES_PER_TILE))
         own_leaf = queries.own // self.leaves.groups_per_leaf
@@ -257,10 +259,8 @@ class Exponents:
         return self._memory[: math.prod(shape)].view(shape)
 
 
-def log_density_tile(
-    exponents: Exponents, points: Tensor, leaves: Tensor, log_weights: Tensor
-) -> Tensor:
-    """Log of the weighted sum of some leaves' kernels at neighbouring points.
+def log_density_tile(exponents: Exponents, points: Tensor, leaves: Tensor) -> Tensor:
+    """Log of the sum of some leaves' kernels at neighbouring points.
 
     Parameters
     ----------
@@ -270,8 +270,6 @@ def log_density_tile(
         In units of the noise, relative to the clouds' origin.
     leaves : Tensor of shape (n_kept,), int64
         Leaves to sum over, ascending.
-    log_weights : Tensor of shape (n_leaves, groups_per_leaf), float64
-        Log-weight of each centre of a group.
 
     Returns
     -------
@@ -285,8 +283,6 @@ def log_density_tile(
     for some in leaves.split(max(1, pairs_at_a_time // n_pairs)):
         steps = points - all_leaves.middles[some][:, None]
         exponent = exponents(some, steps, zeros, torch.float64)
-        by_group = exponent.unflatten(1, (log_weights.shape[1], -1))
-        by_group += log_weights[some][:, :, None, None]
         # Relative to the largest: far points must not underflow to log(0).
         largest = exponent.amax((0, 1))
         exponent.sub_(largest).clamp_min_(EXPONENT_FLOOR)

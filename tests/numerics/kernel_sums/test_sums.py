@@ -1,8 +1,6 @@
-import math
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 
@@ -10,7 +8,6 @@ from skib._numerics.kernel_sums import (
     Levels,
     engines,
     kernel_sums,
-    mixture_log_density,
     torch_engine,
 )
 from skib._numerics.threads import torch_threads
@@ -247,45 +244,6 @@ def test_memory_is_the_scaled_centers_and_little_more():
     )
     kilobytes = int(process.stdout)
     assert kilobytes < 250_000
-
-
-def test_density_of_one_component_is_the_gaussian(rng):
-    center = torch.tensor(rng.normal(size=(1, 1, 4)))
-    points = torch.tensor(rng.normal(size=(20, 4)))
-    gaussian = torch.distributions.Normal(center[0, 0], 0.7)
-    found = mixture_log_density(points, center, torch.ones(1), 0.7)
-    torch.testing.assert_close(found, gaussian.log_prob(points).sum(1))
-
-
-def test_density_agrees_with_logsumexp_over_components(rng):
-    centers = torch.tensor(rng.normal(size=(40, 5, 3)))
-    weights = torch.tensor(rng.dirichlet(np.ones(40)))
-    points = torch.tensor(rng.normal(size=(300, 3)))
-    squared = ((points[:, None, None] - centers) ** 2).sum(3) / 0.2**2
-    log_terms = (weights / 5).log()[None, :, None] - squared / 2
-    expected = log_terms.flatten(1).logsumexp(1) - 3 * math.log(
-        math.sqrt(2 * math.pi) * 0.2
-    )
-    found = mixture_log_density(points, centers, weights, 0.2)
-    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
-
-
-def test_density_far_away_is_finite_and_right():
-    """A thousand noise widths out, exp() is zero but its logarithm is not."""
-    far = torch.tensor([[1e4]])
-    found = mixture_log_density(
-        far, torch.zeros(2, 1, 1), torch.tensor([0.5, 0.5]), 1.0
-    )
-    assert float(found) == pytest.approx(
-        -0.5e8 - 0.5 * math.log(2 * math.pi), rel=1e-12
-    )
-
-
-def test_density_ignores_groups_without_weight():
-    centers = torch.tensor([[[0.0]], [[5.0]]])
-    at_empty = torch.tensor([[5.0]])
-    found = mixture_log_density(at_empty, centers, torch.tensor([1.0, 0.0]), 1.0)
-    assert float(found) == pytest.approx(-12.5 - 0.5 * math.log(2 * math.pi))
 
 
 def test_blocks_cut_the_draws_into_nearly_equal_runs():

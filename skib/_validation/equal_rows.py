@@ -1,0 +1,112 @@
+"""Which rows are one input: equal in every number, or equal up to rounding."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+__all__ = ["group_equal_rows", "group_near_rows"]
+
+# Rounding that a few operations leave, in units of the last digit of the largest value.
+ROUNDING = 16
+# Rows that fall together in a random direction are compared, all pairs up to so many.
+ALL_PAIRS_UP_TO = 64
+
+
+def group_equal_rows(
+    rows: np.ndarray, present: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Group rows that are equal in every number.
+
+    Parameters
+    ----------
+    rows : array of shape (n_rows, ...)
+    present : int array, default=None
+        The rows to look at; None is all.
+
+    Returns
+    -------
+    first : int array of shape (n_groups,)
+        The first row of each group, ascending.
+    inverse : int array of shape (n_present,)
+        The group of each row looked at.
+    """
+    present = np.arange(len(rows)) if present is None else present
+    groups: dict[bytes, int] = {}
+    if rows.dtype.kind == "f" and (np.signbit(rows) & (rows == 0)).any():
+        # -0.0 and 0.0 are equal, but not in their bits.
+        rows = rows + rows.dtype.type(0)
+    inverse = [groups.setdefault(rows[row].tobytes(), len(groups)) for row in present]
+    first = np.unique(inverse, return_index=True)[1]
+    return present[first], np.array(inverse)
+
+
+def group_near_rows(
+    rows: np.ndarray, present: np.ndarray, largest_gap: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Group rows that are equal up to rounding, directly or through others.
+
+    Every number of the two is within 16 units of the last digit of the largest of its
+    column, and within ``largest_gap``.
+
+    Parameters
+    ----------
+    rows : array of shape (n_rows, ...)
+    present : int array
+        The rows to look at.
+    largest_gap : float
+
+    Returns
+    -------
+    first, inverse
+        As of `group_equal_rows`.
+    """
+    first, inverse = group_equal_rows(rows, present)
+    distinct = rows[first].reshape(len(first), -1)
+    if distinct.dtype.kind != "f" or len(first) < 2:
+        return first, inverse
+    last_digit = np.finfo(distinct.dtype).eps * np.abs(distinct).max(0)
+    gap = np.minimum(ROUNDING * last_digit, largest_gap)
+    pairs = _near_pairs(distinct, gap)
+    if not len(pairs):
+        return first, inverse
+    ones = np.ones(len(pairs))
+    graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(len(first),) * 2)
+    labels = connected_components(graph, directed=False)[1]
+    # Numbered anew by the first row of each group.
+    _, leaders, renumbered = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.argsort(leaders)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[leaders[order]], place[renumbered][inverse]
+
+
+def _near_pairs(rows: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Pairs of rows whose numbers all lie within the gap of their column.
+
+    They lie together in every direction, in a random one with hardly anything else.
+    """
+    direction = np.random.default_rng(0).uniform(0.5, 1.0, rows.shape[1])
+    place = rows.astype(np.float64) @ direction
+    order = np.argsort(place, kind="stable")
+    reach = 2 * float(direction @ gap)
+    # Runs without a step that is larger than near rows can be apart.
+    ends = np.flatnonzero(np.diff(place[order]) > reach) + 1
+    runs = (run for run in np.split(order, ends) if len(run) > 1)
+    candidates = [_candidates(run) for run in runs]
+    if not candidates:
+        return np.empty((0, 2), dtype=int)
+    pairs = np.concatenate(candidates)
+    step = np.abs(rows[pairs[:, 0]] - rows[pairs[:, 1]])
+    return pairs[(step <= gap).all(1)]
+
+
+def _candidates(run: np.ndarray) -> np.ndarray:
+    if len(run) <= ALL_PAIRS_UP_TO:
+        one, other = np.triu_indices(len(run), k=1)
+    else:
+        # So many rows in so little room are a chain: neighbours link it.
+        one = np.arange(len(run) - 1)
+        other = one + 1
+    return np.stack([run[one], run[other]], axis=1)
