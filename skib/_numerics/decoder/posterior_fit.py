@@ -52,8 +52,9 @@ def _refined(
     network, layer = problem.network, problem.layer
     last, slopes = [], torch.zeros_like(gaussian.slopes)
     for offset in offsets:  # one at a time: slopes are large
-        clean = network.clean(problem.first, gaussian.center + offset, layer)
-        slopes += network.slopes(clean) / len(offsets)
+        noise = gaussian.center + offset
+        clean = network.clean(problem.first, noise, layer)
+        slopes += network.slopes(clean, noise) / len(offsets)
         last.append(clean[-1])
     values = torch.stack(last)
     average = values.mean(0)
