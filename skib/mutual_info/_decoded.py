@@ -41,6 +41,8 @@ DENSITY_POINTS, N_PAIRS = 512, 8
 FIRST_LAYER_POINTS = 4096
 # Nats below H(X) from which on no chain is needed to bound the information.
 NEAR_CEILING = 0.005
+# Nats between a chain and the decoder below which no costlier chain is tried.
+CLOSE_CHAIN = 0.03
 
 
 class Plan(NamedTuple):
@@ -166,20 +168,27 @@ class DecodedLayer:
         spread, ceiling = float(low.std()), self.law.input_entropy - float(low.mean())
         if ceiling <= NEAR_CEILING:
             return Plan(temper, "ceiling", spread, ceiling, sizes[0])
-        gaps = {
-            size: self._gaps(
-                temper, replace(size, n_points=PILOT_CHAINS), seed_at(seed, 1)
-            ).full.mean()
-            for size in sizes
-        }
-        size = min(gaps, key=lambda each: gaps[each])
+        size, of_chain = self._closest_chain(temper, sizes, seed_at(seed, 1))
         exact = Temper(exact=True)
         points = passes.clean[0] + self.network.noise_std[0] * passes.noise[0]
         above = decode_points(self.first_scorer, points, own, joint, exact).low
-        of_chain, of_first = float(gaps[size]), float((above - low).mean())
+        of_first = float((above - low).mean())
         above_chain = "first layer" if of_first < of_chain else "chain"
         width = max(0.0, min(of_chain, of_first, ceiling))
         return Plan(temper, above_chain, spread, width, size)
+
+    def _closest_chain(
+        self, temper: Temper, sizes: list[ChainSize], seed: int
+    ) -> tuple[ChainSize, float]:
+        """Try chains on the same points until one is close; return the gap too."""
+        found = {}
+        for size in sizes:
+            tried = replace(size, n_points=PILOT_CHAINS)
+            found[size] = float(self._gaps(temper, tried, seed).full.mean())
+            if found[size] <= CLOSE_CHAIN:
+                break
+        best = min(found, key=lambda size: found[size])
+        return best, found[best]
 
     def estimate(self, plan: Plan, work: Work, seed: int) -> Found:
         """Estimate on fresh points."""
