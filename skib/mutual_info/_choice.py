@@ -104,8 +104,8 @@ def enough_n_mc(spread: float, n_inputs: int, n_mc: int) -> int:
         Standard deviation of terms at pilot points, in nats.
     n_inputs, n_mc : int
     """
-    n_points = FEWEST_POINTS if spread == 0 else (spread / SMALL_ERROR) ** 2
-    return min(n_mc, max(2, math.ceil(max(n_points, FEWEST_POINTS) / n_inputs)))
+    n_points = max(FEWEST_POINTS, min((spread / SMALL_ERROR) ** 2, n_mc * n_inputs))
+    return min(n_mc, max(2, math.ceil(n_points / n_inputs)))
 
 
 def more_work(

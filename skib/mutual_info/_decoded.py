@@ -27,6 +27,7 @@ from skib._numerics.decoder import (
 )
 from skib._numerics.layer_density import ConditionalDensity, layer_log_density
 from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
+from skib._numerics.threads import torch_threads
 from skib._validation import seed_at
 from skib.mutual_info._information import Estimate
 from skib.mutual_info._input_law import InputLaw
@@ -226,6 +227,11 @@ class DecodedLayer:
 
     def _gaps(self, temper: Temper, size: ChainSize, seed: int) -> Gaps:
         own = self._inputs_of_points(size.n_points, seed)
+        # Thousands of small operations: more threads would wait for each other.
+        with torch_threads(1):
+            return self._gaps_of(own, temper, size, seed)
+
+    def _gaps_of(self, own: Tensor, temper: Temper, size: ChainSize, seed: int) -> Gaps:
         return decoder_gaps(
             self.network, self.layer, self.first, own,
             self._passes(own, seed_at(seed, 1)), self.scorer, self.law.joint, temper,
@@ -251,9 +257,10 @@ class DecodedLayer:
         own = self._inputs_of_points(DENSITY_POINTS, seed)
         passes = self._passes(own, seed_at(seed, 1))
         generator = torch.Generator().manual_seed(seed_at(seed, 2))
-        density = layer_log_density(
-            self.network, self.layer, passes, N_PAIRS, generator
-        )
+        with torch_threads(1):
+            density = layer_log_density(
+                self.network, self.layer, passes, N_PAIRS, generator
+            )
         if temper.exact:
             return density, Estimate(0.0)
         points, joint = self._points(passes), self.law.joint

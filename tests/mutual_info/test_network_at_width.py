@@ -13,7 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from skib.exceptions import EstimateNotConvergedWarning
-from skib.mutual_info import NetworkMIEstimator, network_mutual_info
+from skib.mutual_info import network_mutual_info
 
 ACTIVATIONS = {
     "tanh": np.tanh,
@@ -112,8 +112,8 @@ def block_truth(small, biases, activation, noise_std, n_points=4000):
 
 CASES = [
     ("tanh", 5, 4, 2, 0.5),
-    ("relu", 5, 4, 2, 0.5),
-    ("leaky_relu", 6, 2, 3, 0.5),
+    ("relu", 5, 3, 2, 0.5),
+    pytest.param("leaky_relu", 6, 2, 3, 0.5, marks=pytest.mark.slow),
     pytest.param("tanh", 8, 4, 3, 0.5, marks=pytest.mark.slow),
     pytest.param("relu", 8, 4, 3, 0.5, marks=pytest.mark.slow),
     pytest.param("leaky_relu", 10, 4, 2, 0.3, marks=pytest.mark.slow),
@@ -146,6 +146,16 @@ def test_independent_blocks_add_up(activation, n_blocks, n_units, n_layers, nois
     assert abs(label.value - truth) <= 0.02 + 3 * math.hypot(label.std_error, error)
 
 
+@pytest.fixture
+def little_work(monkeypatch):
+    """Do with a tenth of the chains."""
+    monkeypatch.setattr("skib.mutual_info._choice.MOST_CHAINS", 100)
+    monkeypatch.setattr("skib.mutual_info._choice.FEWEST_CHAINS", 100)
+    monkeypatch.setattr("skib.mutual_info._choice.FEWEST_PAIR_CHAINS", 100)
+    monkeypatch.setattr("skib.mutual_info._choice.N_STEPS", 128)
+    monkeypatch.setattr("skib.mutual_info._choice.N_PAIR_STEPS", 32)
+
+
 def small_net(seed=2, sizes=(5, 12, 12, 12)):
     random = np.random.RandomState(seed)
     coefs = [1.5 * random.randn(a, b) / a**0.5 for a, b in itertools.pairwise(sizes)]
@@ -155,7 +165,7 @@ def small_net(seed=2, sizes=(5, 12, 12, 12)):
 OPTIONS = {"noise_std": 0.4, "layers": [3], "random_state": 0}
 
 
-def test_units_may_be_permuted():
+def test_units_may_be_permuted(little_work):
     coefs, X = small_net()
     random = np.random.RandomState(0)
     (before,) = network_mutual_info(coefs, None, X, **OPTIONS)
@@ -171,7 +181,7 @@ def test_units_may_be_permuted():
     assert abs(off) <= 4 * error
 
 
-def test_numbers_follow_from_seed_and_layer():
+def test_numbers_follow_from_seed_and_layer(little_work):
     coefs, X = small_net()
     (alone,) = network_mutual_info(coefs, None, X, **OPTIONS)
     *_, among = network_mutual_info(coefs, None, X, **{**OPTIONS, "layers": [1, 2, 3]})
@@ -184,7 +194,7 @@ def test_numbers_follow_from_seed_and_layer():
     assert other.mutual_info.value != alone.mutual_info.value
 
 
-def test_what_is_chosen_is_chosen_on_other_points():
+def test_what_is_chosen_is_chosen_on_other_points(little_work):
     """The pilot's seeds are its own: more passes change no choice."""
     coefs, X = small_net()
     few, many = (
@@ -198,7 +208,7 @@ def test_what_is_chosen_is_chosen_on_other_points():
     )
 
 
-def test_weights_and_labels_that_are_coins():
+def test_weights_and_labels_that_are_coins(little_work):
     coefs, X = small_net()
     twice = np.repeat(X, 2, axis=0)
     coin = np.tile([0, 1], len(X))
@@ -212,7 +222,7 @@ def test_weights_and_labels_that_are_coins():
     assert 0 < weighed.mutual_info_low.value < weighed.input_entropy
 
 
-def test_earlier_layers_know_no_less():
+def test_earlier_layers_know_no_less(little_work):
     coefs, X = small_net()
     layers = network_mutual_info(coefs, None, X, noise_std=0.4, random_state=0)
     for one, other in itertools.pairwise(i.mutual_info for i in layers):
@@ -220,7 +230,7 @@ def test_earlier_layers_know_no_less():
         assert other.value <= one.value + 3 * error
 
 
-def test_tol_adds_work_or_says_what_is_missing():
+def test_tol_adds_work_or_says_what_is_missing(little_work):
     coefs, X = small_net(sizes=(5, 12, 12))
     options = {"noise_std": 0.5, "layers": [2], "random_state": 0}
     (plain,) = network_mutual_info(coefs, None, X, **options)
@@ -241,16 +251,12 @@ def test_tol_adds_work_or_says_what_is_missing():
     assert "above tol=0.0001" in str(limit)
 
 
-def test_kernels_and_decoder_agree_in_few_units(monkeypatch):
+def test_kernels_and_decoder_agree_in_few_units(monkeypatch, little_work):
     coefs, X = small_net(sizes=(4, 6, 5, 4))
-    estimator = NetworkMIEstimator()
-    assert estimator.n_draws == 32
     options = {**OPTIONS, "noise_std": 0.2}
     (kernels,) = network_mutual_info(coefs, None, X, **options)
     assert kernels.diagnostics["method"] == "kernels"
-    monkeypatch.setattr(
-        "skib.mutual_info._network.kernel_width", lambda *_: math.inf
-    )
+    monkeypatch.setattr("skib.mutual_info._network.kernel_width", lambda *_: math.inf)
     (decoder,) = network_mutual_info(coefs, None, X, **options)
     assert decoder.diagnostics["method"] == "decoder"
     for name in ("mutual_info", "conditional_entropy", "entropy"):
