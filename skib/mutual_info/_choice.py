@@ -42,11 +42,12 @@ SMALL_ERROR, FEWEST_POINTS = 0.002, 2048
 
 # Of chains that shift the noise, and of those that fit it for each pick.
 N_STEPS, N_PICKS = 512, 8
-N_PAIR_STEPS, N_PAIR_PICKS = 128, 16
+N_PAIR_STEPS, N_PAIR_PICKS = 256, 16
 FEWEST_STEPS, FEWEST_CHAINS, MOST_CHAINS = 64, 300, 1200
+FEWEST_PAIR_CHAINS = 150
 # Multiplications that the chains of a layer may cost, and what else is done for each
 # number that passes through the network, in multiplications.
-CHAIN_OPERATIONS = 4e10
+CHAIN_OPERATIONS, PAIR_OPERATIONS = 4e10, 1.2e11
 OPERATIONS_PER_NUMBER = 40
 # Times that a fit of the noise goes through the network with all slopes.
 PASSES_PER_FIT = 80
@@ -75,7 +76,7 @@ def kernel_width(passes: NetworkPasses, layer: int, seed: int) -> float:
 
 
 def chain_sizes(network: NoisyNetwork) -> list[ChainSize]:
-    """Return the chains to choose from, by what they cost: each as many as it may."""
+    """Return the chains to choose from, by what they cost, the cheapest first."""
     sizes = network.layer_sizes
     n_noises = sum(sizes[:-1])
     products = sum(coef.numel() for coef in network.coefs[1:])
@@ -88,8 +89,8 @@ def chain_sizes(network: NoisyNetwork) -> list[ChainSize]:
     fit = PASSES_PER_FIT * (through + slopes) + n_noises**3
     step = through + n_noises**2
     per_chain = N_PAIR_PICKS * (fit + N_PAIR_STEPS * step)
-    n_chains = round(min(CHAIN_OPERATIONS / per_chain, MOST_CHAINS))
-    if n_chains >= FEWEST_CHAINS:
+    n_chains = round(min(PAIR_OPERATIONS / per_chain, MOST_CHAINS))
+    if n_chains >= FEWEST_PAIR_CHAINS:
         found.append(ChainSize(n_chains, N_PAIR_STEPS, N_PAIR_PICKS, pairwise=True))
     return found
 
@@ -103,8 +104,8 @@ def enough_n_mc(spread: float, n_inputs: int, n_mc: int) -> int:
         Standard deviation of terms at pilot points, in nats.
     n_inputs, n_mc : int
     """
-    n_points = FEWEST_POINTS if spread == 0 else (spread / SMALL_ERROR) ** 2
-    return min(n_mc, max(2, math.ceil(max(n_points, FEWEST_POINTS) / n_inputs)))
+    n_points = max(FEWEST_POINTS, min((spread / SMALL_ERROR) ** 2, n_mc * n_inputs))
+    return min(n_mc, max(2, math.ceil(n_points / n_inputs)))
 
 
 def more_work(

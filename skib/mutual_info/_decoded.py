@@ -27,6 +27,7 @@ from skib._numerics.decoder import (
 )
 from skib._numerics.layer_density import ConditionalDensity, layer_log_density
 from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
+from skib._numerics.threads import torch_threads
 from skib._validation import seed_at
 from skib.mutual_info._information import Estimate
 from skib.mutual_info._input_law import InputLaw
@@ -41,6 +42,8 @@ DENSITY_POINTS, N_PAIRS = 512, 8
 FIRST_LAYER_POINTS = 4096
 # Nats below H(X) from which on no chain is needed to bound the information.
 NEAR_CEILING = 0.005
+# Nats between a chain and the decoder below which no costlier chain is tried.
+CLOSE_CHAIN = 0.03
 
 
 class Plan(NamedTuple):
@@ -166,20 +169,27 @@ class DecodedLayer:
         spread, ceiling = float(low.std()), self.law.input_entropy - float(low.mean())
         if ceiling <= NEAR_CEILING:
             return Plan(temper, "ceiling", spread, ceiling, sizes[0])
-        gaps = {
-            size: self._gaps(
-                temper, replace(size, n_points=PILOT_CHAINS), seed_at(seed, 1)
-            ).full.mean()
-            for size in sizes
-        }
-        size = min(gaps, key=lambda each: gaps[each])
+        size, of_chain = self._closest_chain(temper, sizes, seed_at(seed, 1))
         exact = Temper(exact=True)
         points = passes.clean[0] + self.network.noise_std[0] * passes.noise[0]
         above = decode_points(self.first_scorer, points, own, joint, exact).low
-        of_chain, of_first = float(gaps[size]), float((above - low).mean())
+        of_first = float((above - low).mean())
         above_chain = "first layer" if of_first < of_chain else "chain"
         width = max(0.0, min(of_chain, of_first, ceiling))
         return Plan(temper, above_chain, spread, width, size)
+
+    def _closest_chain(
+        self, temper: Temper, sizes: list[ChainSize], seed: int
+    ) -> tuple[ChainSize, float]:
+        """Try chains on the same points until one is close; return the gap too."""
+        found = {}
+        for size in sizes:
+            tried = replace(size, n_points=PILOT_CHAINS)
+            found[size] = float(self._gaps(temper, tried, seed).full.mean())
+            if found[size] <= CLOSE_CHAIN:
+                break
+        best = min(found, key=lambda size: found[size])
+        return best, found[best]
 
     def estimate(self, plan: Plan, work: Work, seed: int) -> Found:
         """Estimate on fresh points."""
@@ -217,6 +227,11 @@ class DecodedLayer:
 
     def _gaps(self, temper: Temper, size: ChainSize, seed: int) -> Gaps:
         own = self._inputs_of_points(size.n_points, seed)
+        # Thousands of small operations: more threads would wait for each other.
+        with torch_threads(1):
+            return self._gaps_of(own, temper, size, seed)
+
+    def _gaps_of(self, own: Tensor, temper: Temper, size: ChainSize, seed: int) -> Gaps:
         return decoder_gaps(
             self.network, self.layer, self.first, own,
             self._passes(own, seed_at(seed, 1)), self.scorer, self.law.joint, temper,
@@ -242,9 +257,10 @@ class DecodedLayer:
         own = self._inputs_of_points(DENSITY_POINTS, seed)
         passes = self._passes(own, seed_at(seed, 1))
         generator = torch.Generator().manual_seed(seed_at(seed, 2))
-        density = layer_log_density(
-            self.network, self.layer, passes, N_PAIRS, generator
-        )
+        with torch_threads(1):
+            density = layer_log_density(
+                self.network, self.layer, passes, N_PAIRS, generator
+            )
         if temper.exact:
             return density, Estimate(0.0)
         points, joint = self._points(passes), self.law.joint

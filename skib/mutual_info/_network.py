@@ -61,10 +61,12 @@ FEWEST_DRAWS_OF_ACTIVATIONS = 128
 class NetworkMIEstimator(MutualInfoEstimator):
     """Information of hidden layers about input and label, from the weights.
 
-    What an input says about its own noisy activations, log p(t | x), is importance
-    sampled through the network and needs no smoothing; the other inputs' share of p(t)
-    is a kernel average over noisy passes, whose bias is extrapolated away. A few passes
-    do what the plug-in estimate of activations alone needs hundreds for.
+    Two ways, chosen for each layer on pilot points. In layers of few units, what an
+    input says about its own noisy activations, log p(t | x), is importance sampled
+    through the network, and the other inputs' share of p(t) is a kernel average over
+    noisy passes, whose bias is extrapolated away. In wider ones, a decoder of the input
+    made of Gaussians bounds I(X;T) from below, and a chain of noises that starts at the
+    true ones from above, whatever the number of units.
 
     It reads snapshots, not arrays: `estimate` is asked for layers of one, and
     `information_flow` asks it for those of a recording.
@@ -78,10 +80,12 @@ class NetworkMIEstimator(MutualInfoEstimator):
         Noisy passes of each input at which densities are evaluated, at least 2, since
         their spread is the standard error. "auto" takes at least 16384 over all inputs.
     tol : float or None, default=None
-        Wanted standard error of every estimate of a layer, in nats: passes are added
-        until it is reached. None takes ``n_mc`` passes, once.
+        Wanted standard error of every estimate of a layer from kernels, in nats; of one
+        from decoder and chain, wanted standard error of I(X;T) and half of its bracket.
+        Work is added until it is reached. None does what is usual, once.
     max_samples : int, default=1_000_000
-        Passes over all inputs after which ``tol`` is given up.
+        Passes over all inputs after which ``tol`` is given up; the steps of all chains
+        may be 16 times as many.
     device : str, torch.device or None, default=None
         Where kernels are summed. None: where X lives; the CPU for numpy arrays.
         Importance sampling runs on the CPU.
@@ -96,14 +100,25 @@ class NetworkMIEstimator(MutualInfoEstimator):
 
     Notes
     -----
-    The network does not help where a layer before the wanted one has no noise, and
-    where importance sampling does not converge. There a `GaussianMixtureMIEstimator`
-    with the same settings, on at least 128 draws, is asked instead.
+    From a decoder, the value of I(X;T) is its lower bound and half of what the chain,
+    extrapolated to infinitely many steps, adds to it. The standard error takes in what
+    the bracket leaves open, as if the truth were anywhere in it. The upper end is the
+    least, on pilot points, of the chain's, H(X), and the information of the first
+    layer, which no later one of a chain of noisy layers exceeds and which is exact.
+    Linear layers after the first are decoded exactly. I(Y;T) is bounded in the same two
+    ways; its upper end is not above H(Y) or that of I(X;T). h(T|X) is importance
+    sampled, and its error holds half of what its two estimates are apart.
+
+    The network does not help where a layer before the wanted one has no noise. There a
+    `GaussianMixtureMIEstimator` with the same settings, on at least 128 draws, is asked
+    instead.
 
     Each `Information` has the diagnostics
 
     from_network : bool
         Whether the weights were used; else the estimate is from activations alone.
+    method : {"kernels", "decoder", "activations"}
+        Which way.
     n_mc : int
         Noisy passes of each input at which densities were evaluated.
     effective_fraction : float
@@ -116,7 +131,7 @@ class NetworkMIEstimator(MutualInfoEstimator):
         Mean over points of the second less the first, in nats: in expectation the bias
         that importance sampling leaves in ``conditional_entropy`` is at most half.
 
-    The last three are missing where importance sampling was not tried.
+    The last three are missing where the estimate is from activations.
 
     References
     ----------

@@ -163,7 +163,10 @@ class Pair:
             first.flatten(0, 1),
             problem.points.repeat_interleave(n_picks, 0),
         )
-        fitted = fit_posterior(theirs, generator)
+        difference = first - problem.first[:, None]
+        per_difference = Shift.along(problem, gaussian).per_difference
+        start = gaussian.center[:, None] + difference @ per_difference.mT
+        fitted = fit_posterior(theirs, generator, start.flatten(0, 1))
         own_factor, factor = _precision_factor(gaussian), _precision_factor(fitted)
         own_factor = own_factor.repeat_interleave(n_picks, 0)
         # A lower factor L of the precision: L^T offset is standard normal.

@@ -8,6 +8,7 @@ counts what the line leaves of the layer as noise.
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from skib._numerics.layer_density.noise_posterior import (
     GaussianNoise,
@@ -21,20 +22,28 @@ N_ROUNDS = 3
 N_PAIRS = 8
 
 
-def fit_posterior(problem: LayerProblem, generator: torch.Generator) -> GaussianNoise:
+def fit_posterior(
+    problem: LayerProblem,
+    generator: torch.Generator,
+    start: Tensor | None = None,
+) -> GaussianNoise:
     """Fit a Gaussian to the law of the noise before a layer, given its points.
 
     Parameters
     ----------
     problem : LayerProblem
     generator : torch.Generator
+    start : Tensor of shape (n_points, n_noises), default=None
+        Where the search for the mode starts; None is at no noise. It must not depend on
+        the noise that made the points.
 
     Returns
     -------
     GaussianNoise
         Exact in linear networks. It depends on the points and their inputs alone.
     """
-    start = problem.points.new_zeros(len(problem.points), problem.n_noises)
+    if start is None:
+        start = problem.points.new_zeros(len(problem.points), problem.n_noises)
     gaussian, _ = linearise_at_mode(problem, start)
     if all(name == "identity" for name in problem.network.activations[1:]):
         return gaussian
@@ -44,7 +53,9 @@ def fit_posterior(problem: LayerProblem, generator: torch.Generator) -> Gaussian
 
 
 def _refined(
-    problem: LayerProblem, gaussian: GaussianNoise, generator: torch.Generator
+    problem: LayerProblem,
+    gaussian: GaussianNoise,
+    generator: torch.Generator,
 ) -> GaussianNoise:
     """Take the mean line over the Gaussian, and one Newton step."""
     half = gaussian.draw(N_PAIRS, generator)

@@ -128,7 +128,7 @@ def test_only_the_start_knows_the_true_noise(make_case):
 
 def test_picks_follow_their_law_and_never_are_the_own_input(make_case):
     case = make_case("tanh")
-    _, _, _, law, log_weights, generator = setup(case, 24)
+    _, _, _, law, _, generator = setup(case, 24)
     total = torch.zeros(24, 12, dtype=torch.float64)
     for _ in range(4000):
         picks = law.draw(3, generator)
