@@ -10,9 +10,9 @@ activations alone, draws fill a narrow layer and cannot fill a wide one.
 """
 
 # %%
-# A block is a fair coin that feeds two leaky ReLU layers of three units, with noise after each.
-# One block is so narrow that draws do fill it: its information, estimated closely, is
-# the unit that the truth of the wide networks is counted in.
+# A block is a fair coin that feeds two leaky ReLU layers of three units, with noise
+# after each. One block is so narrow that draws do fill it: its information, estimated
+# closely, is the unit that the truth of the wide networks is counted in.
 
 import itertools
 import warnings

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
+from joblib import Parallel, delayed
 from scipy.special import expit
 from sklearn.datasets import load_digits
 
@@ -215,16 +217,24 @@ def test_two_hundred_networks():
 
 
 def all_rows(n_networks, verbose=False):
+    """Judge every layer of so many networks, on two cores."""
     rows = []
-    for seed in range(n_networks):
-        start = time.process_time()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SkibWarning)
-            fresh = list(judged(random_problem(seed), seed))
+    networks = Parallel(n_jobs=2, return_as="generator")(
+        delayed(rows_of)(seed) for seed in range(n_networks)
+    )
+    for seed, (fresh, seconds) in enumerate(networks):
         rows += fresh
         if verbose:
-            print_rows(seed, fresh, time.process_time() - start)
+            print_rows(seed, fresh, seconds)
     return rows
+
+
+def rows_of(seed):
+    torch.set_num_threads(1)
+    start = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkibWarning)
+        return list(judged(random_problem(seed), seed)), time.process_time() - start
 
 
 def print_rows(seed, rows, seconds):
