@@ -12,8 +12,9 @@ __all__ = ["group_equal_rows", "group_near_rows"]
 
 # Rounding that a few operations leave, in units of the last digit of the largest value.
 ROUNDING = 16
-# Rows that fall together in a random direction are compared, all pairs up to so many.
-ALL_PAIRS_UP_TO = 64
+# Rows that fall together in a random direction of some columns are compared, each with
+# so many that come after it.
+COLUMNS_LOOKED_AT, STEPS_LOOKED_FORWARD = 16, 8
 NUMBERS_AT_A_TIME = 1 << 20
 
 
@@ -87,36 +88,25 @@ def group_near_rows(
 def _near_pairs(rows: np.ndarray, chosen: np.ndarray, gap: np.ndarray) -> np.ndarray:
     """Pairs of chosen rows whose numbers all lie within the gap of their column.
 
-    They lie together in every direction, in a random one with hardly anything else.
+    They lie together in every direction, in a random one with hardly anything else. So
+    many rows in so little room that some are overlooked are chains, linked by others.
     """
     direction = np.random.default_rng(0).uniform(0.5, 1.0, rows.shape[1])
-    place = np.concatenate(
-        [rows[some].astype(np.float64) @ direction for some in _portions(chosen, rows)]
-    )
+    direction[COLUMNS_LOOKED_AT:] = 0
+    looked_at = direction[:COLUMNS_LOOKED_AT]
+    place = rows[chosen, :COLUMNS_LOOKED_AT].astype(np.float64) @ looked_at
     order = np.argsort(place, kind="stable")
-    reach = 2 * float(direction @ gap)
-    # Runs without a step that is larger than near rows can be apart.
-    ends = np.flatnonzero(np.diff(place[order]) > reach) + 1
-    runs = (run for run in np.split(order, ends) if len(run) > 1)
-    candidates = [_candidates(run) for run in runs]
-    if not candidates:
-        return np.empty((0, 2), dtype=int)
+    place, reach = place[order], 2 * float(direction @ gap)
+    candidates = [np.empty((0, 2), dtype=int)]
+    for steps in range(1, STEPS_LOOKED_FORWARD + 1):
+        near = np.flatnonzero(place[steps:] - place[:-steps] <= reach)
+        candidates.append(np.stack([order[near], order[near + steps]], axis=1))
     pairs = np.concatenate(candidates)
     is_near = [
         (np.abs(rows[chosen[some[:, 0]]] - rows[chosen[some[:, 1]]]) <= gap).all(1)
         for some in _portions(pairs, rows)
     ]
-    return pairs[np.concatenate(is_near)]
-
-
-def _candidates(run: np.ndarray) -> np.ndarray:
-    if len(run) <= ALL_PAIRS_UP_TO:
-        one, other = np.triu_indices(len(run), k=1)
-    else:
-        # So many rows in so little room are a chain: neighbours link it.
-        one = np.arange(len(run) - 1)
-        other = one + 1
-    return np.stack([run[one], run[other]], axis=1)
+    return pairs[np.concatenate(is_near)] if len(pairs) else pairs
 
 
 def _has_negative_zeros(rows: np.ndarray) -> bool:

@@ -24,8 +24,8 @@ from skib.mutual_info._stratified import GivenDraws, Terms
 
 __all__ = ["between_bounds", "predicted_bias"]
 
-# Inputs whose clouds are looked at together.
-INPUTS_LOOKED_AT = 256
+# Inputs whose clouds tell how wide those of all are; and that are looked at together.
+INPUTS_LOOKED_AT, INPUTS_AT_A_TIME = 64, 256
 # At least so many points of each input, to be shared out between halves of its draws.
 FEWEST_POINTS = 2
 
@@ -52,7 +52,8 @@ def predicted_bias(law: LayerLaw, noise_std: float) -> float:
     clouds = (clouds - clouds.mean(1, keepdim=True)) / noise_std
     covariance = clouds.mT @ clouds / (n_draws - 1)
     # 1 + chi-square is the determinant of identity + covariance.
-    log_one_more = torch.linalg.eigvalsh(covariance).clamp_min(0).log1p().sum(1)
+    identity = torch.eye(covariance.shape[1]).to(covariance)
+    log_one_more = torch.linalg.slogdet(identity + covariance)[1]
     log_chi_square = log_one_more + torch.log1p(-(-log_one_more).exp().clamp_max(1.0))
     return float(0.5 * softplus(log_chi_square - math.log(n_draws)).mean())
 
@@ -118,8 +119,8 @@ def _gaussian_conditional_entropy(law: LayerLaw, noise_std: float) -> float:
     _, n_draws, n_units = law.centers.shape
     scatter = torch.zeros(n_units, n_units, dtype=torch.float64)
     for weight, clouds in zip(
-        law.input_weights.split(INPUTS_LOOKED_AT),
-        law.centers.split(INPUTS_LOOKED_AT),
+        law.input_weights.split(INPUTS_AT_A_TIME),
+        law.centers.split(INPUTS_AT_A_TIME),
         strict=True,
     ):
         steps = clouds.double()
