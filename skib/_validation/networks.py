@@ -121,7 +121,7 @@ def check_layer_noise(
     return tuple(check_noise_std(std, zero_allowed=zero_allowed) for std in stds)
 
 
-def check_layer(layer: Any, n_layers: int, names: Sequence[str] = ()) -> int:
+def check_layer(layer: Any, n_layers: int, *, names: Sequence[str] = ()) -> int:
     """Return the layer counted from 1, or say which layers there are."""
     if isinstance(layer, str) and len(names):
         if layer not in names:
@@ -139,7 +139,7 @@ def check_layer(layer: Any, n_layers: int, names: Sequence[str] = ()) -> int:
     return int(layer) if layer > 0 else n_layers + 1 + int(layer)
 
 
-def check_layers(layers: Any, n_layers: int, names: Sequence[str] = ()) -> list[int]:
+def check_layers(layers: Any, n_layers: int, *, names: Sequence[str] = ()) -> list[int]:
     """Return several layers counted from 1, each once; None is all."""
     if layers is None:
         return list(range(1, n_layers + 1))
@@ -150,7 +150,9 @@ def check_layers(layers: Any, n_layers: int, names: Sequence[str] = ()) -> list[
             f"layers must name at least one of the hidden layers 1 to {n_layers}. Got "
             f"layers={layers!r}."
         )
-    return list(dict.fromkeys(check_layer(layer, n_layers, names) for layer in wanted))
+    return list(
+        dict.fromkeys(check_layer(layer, n_layers, names=names) for layer in wanted)
+    )
 
 
 def check_epochs(epochs: Any, recorded: np.ndarray) -> list[int]:

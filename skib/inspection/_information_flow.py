@@ -135,7 +135,7 @@ def information_flow(
     first = recording.at(epochs[0])
     noise_std = first.noise_std
     names = getattr(recording, "layer_names", ())
-    places = check_layers(layers, len(noise_std), names)
+    places = check_layers(layers, len(noise_std), names=names)
     estimator = _check_estimator(estimator, recording, n_draws)
     X = check_rows(X, any_shape=getattr(first, "any_input_shape", False))
     # Bad labels and weights are refused here, before any worker starts.

@@ -97,7 +97,7 @@ class MutualInfoEstimator(BaseEstimator, ABC):
             One for each layer.
         """
         names = getattr(snapshot, "layer_names", ())
-        wanted = check_layers(layers, len(snapshot.noise_std), names)
+        wanted = check_layers(layers, len(snapshot.noise_std), names=names)
         X = check_rows(X, any_shape=getattr(snapshot, "any_input_shape", False))
         labels = None if y is None else check_discrete(y, X)[1]
         inputs, law = merge_inputs(X, labels, check_weights(sample_weight, len(X)))

@@ -181,7 +181,7 @@ class TorchSnapshot:
         return {}
 
     def _place(self, layer: Any) -> int:
-        return check_layer(layer, len(self.layer_names), self.layer_names) - 1
+        return check_layer(layer, len(self.layer_names), names=self.layer_names) - 1
 
     def _inputs(self, X: Any) -> Tensor:
         inputs = module_inputs(X, self.module)
