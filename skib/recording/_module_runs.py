@@ -34,6 +34,12 @@ N_TRIED = 3
 # Names that wrappers put before those of the module inside.
 WRAPPERS = ("_orig_mod.", "module.")
 
+_NOT_ALONE = (
+    "The module must treat each input alone, but the output for one changes with the "
+    "rest of its batch (batch statistics): the law of T would depend on the batch. Use "
+    "running statistics (track_running_stats=True)."
+)
+
 Noise = Callable[[int, Tensor], Tensor]
 
 
@@ -234,7 +240,8 @@ def run_all(
     module: nn.Module, inputs: Tensor, layers: Sequence[nn.Module], names: Sequence[str]
 ) -> list[Tensor]:
     """Return the outputs of all layers of one pass, which `check_runs` let pass."""
-    return [output for _, output in _calls(module, inputs, layers, names)]
+    with _undisturbed(inputs.device):
+        return [output for _, output in _calls(module, inputs, layers, names)]
 
 
 def check_runs(
@@ -246,11 +253,16 @@ def check_runs(
     input, the same whatever else is in the batch, and not be random.
     """
     batch = inputs[:N_TRIED]
-    calls = _calls(module, batch, layers, names)
-    order = [name for name, _ in calls]
-    _check_order(order, names)
-    again = dict(_calls(module, batch, layers, names))
-    alone = dict(_calls(module, batch[:1], layers, names))
+    # One state of the random numbers for all: the second pass must draw others.
+    with _undisturbed(batch.device):
+        calls = _calls(module, batch, layers, names)
+        _check_order([name for name, _ in calls], names)
+        again = dict(_calls(module, batch, layers, names))
+        try:
+            alone = dict(_calls(module, batch[:1], layers, names))
+        # Whatever a module says of a batch of one.
+        except Exception as error:
+            raise ValueError(f"{_NOT_ALONE} Of one input alone: {error}") from error
     for name, output in calls:
         rows = len(output) if output.ndim else 0
         lonely = alone[name]
@@ -268,12 +280,7 @@ def check_runs(
                 "network's. Turn it off (dropout with training=self.training)."
             )
         if not _equal_up_to_rounding(output[0], lonely[0]):
-            raise ValueError(
-                f"Layer {name!r} must treat each input alone, but an input's output "
-                "changes with the rest of its batch (batch statistics): the law of T "
-                "would depend on the batch. Use running statistics "
-                "(track_running_stats=True)."
-            )
+            raise ValueError(f"{_NOT_ALONE} Got this at layer {name!r}.")
 
 
 def _calls(
@@ -289,7 +296,7 @@ def _calls(
         return hook
 
     pairs = zip(layers, map(hook_of, names), strict=True)
-    with _undisturbed(batch.device), _hooks(pairs):
+    with _hooks(pairs):
         module(batch.clone())
     return calls
 

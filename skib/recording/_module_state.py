@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 __all__ = [
     "State",
@@ -15,6 +16,7 @@ __all__ = [
     "copied_state",
     "module_state",
     "put_state",
+    "settle_parametrizations",
     "state_nbytes",
 ]
 
@@ -40,6 +42,23 @@ def put_state(module: nn.Module, state: State) -> None:
     with torch.no_grad():
         for name, tensor in state.items():
             own[name].copy_(tensor)
+
+
+def settle_parametrizations(module: nn.Module) -> None:
+    """Turn parametrised weights into plain ones, which can be sent to workers.
+
+    Not by `remove_parametrizations`: copies share their class with the original, and
+    that would take the property off it.
+    """
+    for part in list(module.modules()):
+        if parametrize.is_parametrized(part):
+            names = list(part.parametrizations)  # type: ignore[arg-type]
+            values = {name: getattr(part, name).detach().clone() for name in names}
+            # Only while it has them does it tell what it was.
+            part.__class__ = parametrize.type_before_parametrizations(part)
+            del part.parametrizations
+            for name, value in values.items():
+                part.register_parameter(name, nn.Parameter(value, requires_grad=False))
 
 
 def state_nbytes(state: State, dtype: torch.dtype | None) -> int:

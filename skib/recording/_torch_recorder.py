@@ -23,6 +23,7 @@ from skib.recording._module_state import (
     copied_state,
     module_state,
     put_state,
+    settle_parametrizations,
     state_nbytes,
 )
 from skib.recording._reductions import check_reductions, check_reference
@@ -362,6 +363,7 @@ class TorchRecorder:
         module = copy.deepcopy(self._template)
         if state is not None:
             put_state(module, state)
+        settle_parametrizations(module)
         needs_reference = any(each.n_components for each in self._reductions)
         return TorchSnapshot(
             module,

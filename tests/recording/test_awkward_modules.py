@@ -101,7 +101,6 @@ class Case(NamedTuple):
     make: object
     refusal: str | None = None
     layer: str = "layer"
-    options: dict = {}
 
 
 CASES = {
@@ -221,8 +220,9 @@ def test_what_is_recorded_is_right_or_refused(kind):
     found = recorder.transform(X, epoch=0)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     snapshot = recorder.at(0)
-    np.testing.assert_array_equal(snapshot.transform(X[:2]), found[:2])
-    if "_orig_mod" not in str(type(module)) and kind != "a buffer that is not saved":
+    np.testing.assert_allclose(snapshot.transform(X[:2]), found[:2], atol=1e-6)
+    # Its hook is a lambda, which pickle does not take.
+    if kind != "a buffer that is not saved":
         again = pickle.loads(pickle.dumps(snapshot)).transform(X)
         np.testing.assert_array_equal(again, found)
 
