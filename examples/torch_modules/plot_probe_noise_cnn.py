@@ -68,8 +68,8 @@ print(last[columns].round(3).to_string(index=False))
 # %%
 # Bands are two standard errors; dashed lines are the most there is to know. The "dense"
 # layer ends up with nearly all of the label, and six tenths of what "conv1" tells of
-# the image. Seen through the same noise, every layer tells more as its activations grow;
-# the scores, which nothing bounds, grow most.
+# the image. Seen through the same noise, every layer tells more as its activations
+# grow; the scores, which nothing bounds, grow most.
 
 figure, axes = plt.subplots(3, 1, figsize=(6, 9), layout="constrained", sharex=True)
 flow.plot("bits", ax=axes[0])

@@ -7,6 +7,7 @@ from skib.recording._schedule import make_schedule
 from skib.recording._snapshot import NetworkSnapshot, Snapshot, has_noise_before
 from skib.recording._torch_recorder import TorchRecorder
 from skib.recording._torch_snapshot import TorchSnapshot
+from skib.recording._training_loops import lightning_callback, skorch_callback
 
 __all__ = [
     "GaussianNoise",
@@ -17,5 +18,7 @@ __all__ = [
     "TorchSnapshot",
     "collect_activations",
     "has_noise_before",
+    "lightning_callback",
     "make_schedule",
+    "skorch_callback",
 ]

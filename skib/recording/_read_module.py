@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from skib._numerics.activations import ACTIVATIONS, LEAKY_SLOPE
 from skib._numerics.noisy_network import NoisyNetwork
 from skib.recording._layer_noise import GaussianNoise
-from skib.recording._module_runs import find_layers, run_to
+from skib.recording._module_runs import find_layers, float_type, run_to
 
 __all__ = ["NotAChainError", "activation_name", "read_network"]
 
@@ -79,7 +79,6 @@ def read_network(
     NotAChainError
         If it is none, with the reason.
     """
-    module = copy.deepcopy(module).double()
     first = next((m for m in module.modules() if isinstance(m, nn.Linear)), None)
     if first is None:
         raise NotAChainError("there is no Linear layer")
@@ -90,6 +89,9 @@ def read_network(
     )
     chain = _Chain()
     try:
+        # Most modules are no chains, and that shows before they are copied.
+        _follow(module, rows.to(float_type(module)), names, _Chain())
+        module = copy.deepcopy(module).double()
         _follow(module, rows, names, chain)
     except NotAChainError:
         raise
