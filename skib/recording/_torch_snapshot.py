@@ -12,7 +12,12 @@ from sklearn.utils import check_scalar
 from torch import Tensor, nn
 
 from skib._numerics.noisy_network import NoisyNetwork
-from skib._validation import check_layer, draw_seed, seed_at
+from skib._validation import (
+    check_layer,
+    draw_seed,
+    seed_at,
+    whatever_the_default_device,
+)
 from skib.recording._module_runs import (
     check_runs,
     find_layers,
@@ -98,6 +103,7 @@ class TorchSnapshot:
         """
         return self.noise == "all" and any(self.noise_std[: layer - 1])
 
+    @whatever_the_default_device
     def activations(
         self,
         X: Any,
@@ -146,6 +152,7 @@ class TorchSnapshot:
             return _like(X, values.clone())
         return _like(X, self._noisy_rows(inputs, place, n_draws, seed))
 
+    @whatever_the_default_device
     def transform(self, X: Any, *, layer: Any = -1) -> Any:
         """Activations of one layer of the module without noise.
 

@@ -21,6 +21,7 @@ from skib import (
 from skib.exceptions import SkibWarning
 from skib.inspection import InformationFlowDisplay, InformationPlaneDisplay
 from skib.inspection._fingerprint import fingerprint
+from skib.mutual_info import awgn_mutual_info
 from skib.recording import TorchRecorder
 
 SZT, LABELS = make_szt()
@@ -110,6 +111,40 @@ def test_layers_have_their_names_all_the_way(recorder, tmp_path):
     )
     with pytest.raises(ValueError, match="one of 1, 3, 5, or its place"):
         flow_of(recorder, layers=["fc1"])
+
+
+class LinearResidual(nn.Module):
+    """No chain, but its law is Gaussian around each centre."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(3, 3)
+        self.branch = nn.Linear(3, 3)
+        self.last = nn.Linear(3, 2)
+
+    def forward(self, X):
+        hidden = self.first(X)
+        return self.last(hidden + self.branch(hidden))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_module_that_is_no_chain_has_its_exact_information(seed):
+    torch.manual_seed(seed)
+    net = LinearResidual()
+    for parameter in net.parameters():
+        parameter.data.mul_(1.5)
+    recorder = recorded(net, ["first", "branch", "last"], noise_std=0.3)
+    X = np.random.RandomState(seed).randn(60, 3)
+    flow = flow_of(recorder, X, None)
+    assert "does not take" in flow.provenance["not_read_as_a_chain"]
+    last, branch = (part.weight.detach().numpy() for part in (net.last, net.branch))
+    slopes = np.hstack([last @ (np.eye(3) + branch), last])
+    root = np.linalg.cholesky(slopes @ slopes.T + np.eye(2))
+    centres = recorder.transform(X, epoch=0) @ np.linalg.inv(root).T
+    truth = awgn_mutual_info(centres, 0.3)
+    error = flow.mutual_info_std_error[0, 2]
+    assert error < 0.02
+    assert flow.mutual_info[0, 2] == pytest.approx(truth, abs=4 * error)
 
 
 class CNN(nn.Module):
