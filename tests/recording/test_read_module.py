@@ -49,6 +49,8 @@ class TestChains:
             ([nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Sigmoid], ["2"]),
             ([nn.Linear(4, 5), nn.Linear(5, 3, bias=False), nn.Tanh], ["2"]),
             ([nn.Linear(4, 5), nn.Linear(5, 3, bias=False), nn.Tanh], ["0", "2"]),
+            ([nn.Linear(4, 5), nn.ELU, nn.Linear(5, 3), nn.GELU], ["1", "3"]),
+            ([nn.Linear(4, 5), nn.SiLU, nn.Linear(5, 3), nn.Softplus], ["1", "3"]),
             ([nn.Flatten, nn.Linear(4, 5), nn.Dropout, nn.LeakyReLU], ["3"]),
             (
                 [nn.Linear(4, 5), nn.ReLU(inplace=True), nn.BatchNorm1d(5)]
