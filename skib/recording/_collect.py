@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from skib._validation import as_numpy
 from skib.recording._module_runs import (
     bare_module,
     bare_names,
@@ -18,6 +19,7 @@ from skib.recording._module_runs import (
     module_inputs,
     run_all,
 )
+from skib.recording._module_state import check_has_numbers, module_state
 from skib.recording._reductions import check_reductions
 
 __all__ = ["collect_activations"]
@@ -68,25 +70,39 @@ def collect_activations(
     >>> collect_activations(net, ["1"], batches)["1"].shape
     (8, 2)
     """
-    copied = eval_copy(bare_module(module)).to(device or "cpu")
+    module = bare_module(module)
+    check_has_numbers(module)
+    copied = eval_copy(module).to(device or "cpu")
     names = bare_names(copied, layers)
-    found = find_layers(copied, names)
+    find_layers(copied, names)
     reductions = check_reductions(reduce, None, names)
-    parts: list[list[Tensor]] = [[] for _ in names]
-    for batch in loader:
-        rows = batch[0] if isinstance(batch, (tuple, list)) else batch
-        inputs = module_inputs(rows, copied).to(device or "cpu")
-        if not parts[0]:
-            check_runs(copied, inputs, found, names)
-        outputs = run_all(copied, inputs, found, names)
-        for part, output, reduction, name in zip(
-            parts, outputs, reductions, names, strict=True
-        ):
-            flat = reduction.rows(output, name)
-            part.append(flat.to(torch.promote_types(flat.dtype, torch.float32)).cpu())
-    if not parts[0]:
+    parts = [
+        [
+            reduction.rows(output, name)
+            for reduction, output, name in zip(reductions, outputs, names, strict=True)
+        ]
+        for outputs in _outputs(copied, names, loader)
+    ]
+    if not parts:
         raise ValueError(
             "loader must yield at least one batch. Got none; a generator that was used "
             "up yields nothing, make it anew."
         )
-    return {n: torch.cat(p).numpy() for n, p in zip(names, parts, strict=True)}
+    by_layer = zip(*parts, strict=True)
+    return {n: as_numpy(torch.cat(p)) for n, p in zip(names, by_layer, strict=True)}
+
+
+def _outputs(
+    module: nn.Module, names: Sequence[str], loader: Iterable[Any]
+) -> Iterator[list[Tensor]]:
+    """Yield what layers put out, batch by batch, on the CPU."""
+    layers = find_layers(module, names)
+    device = next(iter(module_state(module).values())).device
+    is_checked = False
+    for batch in loader:
+        rows = batch[0] if isinstance(batch, (tuple, list)) else batch
+        inputs = module_inputs(rows, module).to(device)
+        if not is_checked:
+            check_runs(module, inputs, layers, names)
+            is_checked = True
+        yield [output.cpu() for output in run_all(module, inputs, layers, names)]
