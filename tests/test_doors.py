@@ -32,7 +32,7 @@ from skib.mutual_info import (
     network_log_conditional,
     network_mutual_info,
 )
-from skib.recording import Recording
+from skib.recording import Recording, TorchRecorder
 
 RANDOM = np.random.RandomState(0)
 # Multiples of 1/8 are the same in every float type; the last row is a repetition.
@@ -54,6 +54,11 @@ NETWORK = NoisyMLPClassifier(
     random_state=0,
 ).fit(X, Y)
 RECORDING = NETWORK.recording_
+MODULE = torch.nn.Sequential(
+    torch.nn.Linear(2, 3), torch.nn.LayerNorm(3), torch.nn.Linear(3, 2)
+).double()
+RECORDER = TorchRecorder(MODULE, ["1", "2"], noise_std=0.3)
+RECORDER.record(2)
 COEFS, INTERCEPTS = RECORDING.coefs[0][:2], RECORDING.intercepts[0][:2]
 MIXTURE = GaussianMixtureMIEstimator(0.3, random_state=0)
 NETWORK_AWARE = NetworkMIEstimator(n_mc=4, n_draws=8)
@@ -132,6 +137,10 @@ DOORS = {
     ),
     "Recording.transform": lambda X: RECORDING.transform(X, epoch=2),
     "Recording.predict_proba": lambda X: RECORDING.predict_proba(X, epoch=2),
+    "TorchRecorder.activations": (
+        lambda X: RECORDER.activations(X, epoch=2, n_draws=3, random_state=0)
+    ),
+    "TorchRecorder.transform": lambda X: RECORDER.transform(X, epoch=2),
     "NoisyMLPClassifier.activations": (
         lambda X: NETWORK.activations(X, n_draws=3, random_state=0)
     ),

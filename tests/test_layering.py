@@ -45,7 +45,11 @@ LOOKS_DOWN_ON = {
     "_numerics": STANDARD | ARRAYS | {"numba", "llvmlite", "triton", "skib.exceptions"},
     "_validation": STANDARD | ARRAYS | {"sklearn", "skib.exceptions", "skib._numerics"},
     "datasets": STANDARD | ARRAYS | GROUND | {"sklearn"},
-    "recording": STANDARD | ARRAYS | GROUND | {"sklearn"},
+    # Those who train with skorch or Lightning have them; nothing here needs them.
+    "recording": STANDARD
+    | ARRAYS
+    | GROUND
+    | {"sklearn", "skorch", "lightning", "pytorch_lightning"},
     "mutual_info": STANDARD | ARRAYS | GROUND | FITTING | {"skib.recording"},
     "metrics": STANDARD | ARRAYS | GROUND | {"sklearn"},
     "neural_network": STANDARD | ARRAYS | GROUND | FITTING | {"skib.recording"},

@@ -17,7 +17,12 @@ def _no_windows():
 
 @pytest.mark.parametrize(
     ("page", "at_least"),
-    [("README.md", 10), ("docs/architecture.md", 4), ("docs/noisy_networks.md", 6)],
+    [
+        ("README.md", 10),
+        ("docs/architecture.md", 4),
+        ("docs/noisy_networks.md", 6),
+        ("docs/torch_modules.md", 9),
+    ],
 )
 def test_code_of_the_pages(page, at_least):
     results = doctest.testfile(str(ROOT / page), module_relative=False)

@@ -44,12 +44,16 @@ def check_tensor(X: Tensor, name: str = "X") -> Tensor:
     return X.detach().resolve_neg()
 
 
-def check_rows(X: Any) -> Any:
-    """Return inputs as an array or a tensor of rows, or say what is wrong."""
+def check_rows(X: Any, *, any_shape: bool = False) -> Any:
+    """Return inputs as an array or a tensor of rows, or say what is wrong.
+
+    With ``any_shape`` an input may be more than a row: an image, a sequence.
+    """
     if not isinstance(X, Tensor):
-        return check_array(X, input_name="X")
+        return check_array(X, input_name="X", allow_nd=any_shape)
     X = _check_finite(check_tensor(X))
-    if X.ndim != 2 or 0 in X.shape:
+    n_axes = min(X.ndim, 2) if any_shape else X.ndim
+    if n_axes != 2 or 0 in X.shape:
         raise ValueError(
             "X must hold one input per row, shape (n_inputs, n_features), at least one "
             f"of each. Got a tensor of shape {tuple(X.shape)}."

@@ -164,8 +164,17 @@ def check_outputs(output: Any, classes: Any, n_outputs: int) -> np.ndarray | Non
     )
 
 
-def check_layer(layer: Any, n_layers: int, name: str = "layer") -> int:
+def check_layer(
+    layer: Any, n_layers: int, name: str = "layer", *, names: Sequence[str] = ()
+) -> int:
     """Return the layer counted from 1, or say which layers there are."""
+    if isinstance(layer, str) and len(names):
+        if layer not in names:
+            raise ValueError(
+                f"layer must be one of {', '.join(names)}, or its place from 1. Got "
+                f"layer={layer!r}."
+            )
+        return list(names).index(layer) + 1
     is_int = isinstance(layer, Integral) and not isinstance(layer, bool)
     if not is_int or layer == 0 or abs(layer) > n_layers:
         raise ValueError(
@@ -175,17 +184,20 @@ def check_layer(layer: Any, n_layers: int, name: str = "layer") -> int:
     return int(layer) if layer > 0 else n_layers + 1 + int(layer)
 
 
-def check_layers(layers: Any, n_layers: int) -> list[int]:
+def check_layers(layers: Any, n_layers: int, *, names: Sequence[str] = ()) -> list[int]:
     """Return several layers counted from 1, each once; None is all."""
     if layers is None:
         return list(range(1, n_layers + 1))
-    wanted = list(np.ravel(layers))
+    # As objects: a list of names and numbers must not become one of strings.
+    wanted = list(np.ravel(np.asarray(layers, dtype=object)))
     if not wanted:
         raise ValueError(
             f"layers must name at least one of the hidden layers 1 to {n_layers}. Got "
             f"layers={layers!r}."
         )
-    return list(dict.fromkeys(check_layer(layer, n_layers) for layer in wanted))
+    return list(
+        dict.fromkeys(check_layer(layer, n_layers, names=names) for layer in wanted)
+    )
 
 
 def check_epochs(epochs: Any, recorded: np.ndarray) -> list[int]:

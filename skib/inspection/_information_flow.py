@@ -42,7 +42,7 @@ def information_flow(
     *,
     sample_weight: Any = None,
     estimator: Any = None,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int | str] | None = None,
     epochs: Sequence[int] | None = None,
     n_draws: int | None = None,
     n_jobs: int | None = None,
@@ -58,12 +58,13 @@ def information_flow(
 
     Parameters
     ----------
-    recording : Recording, or fitted estimator that has a ``recording_``
+    recording : Recording, TorchRecorder, or fitted estimator with a ``recording_``
         The network over training; also at the end of a fitted pipeline, whose steps
         before it are applied to X, and in a fitted search. Anything will do that has
         ``epochs`` and whose ``at(epoch)`` returns a `skib.recording.Snapshot`.
     X : array-like or Tensor of shape (n_inputs, n_features)
-        The inputs, taken as the whole law of X. Equal rows are merged.
+        The inputs, taken as the whole law of X. Equal rows are merged. Of another
+        shape, (n_inputs, ...), where the module of a TorchRecorder takes that.
     y : array-like of shape (n_inputs,), default=None
         Discrete labels; with them I(Y;T) is estimated too.
     sample_weight : array-like of shape (n_inputs,), default=None
@@ -73,8 +74,9 @@ def information_flow(
         `skib.mutual_info.NetworkMIEstimator` where the network behind the recording is
         known, else a `GaussianMixtureMIEstimator`. A ``noise_std`` left at its default
         is each layer's own. A `BinnedMIEstimator` bins the noise-free network.
-    layers : sequence of int, default=None
-        Hidden layers, counted from 1, negative from the last; None is all.
+    layers : sequence of int or str, default=None
+        Hidden layers, counted from 1, negative from the last, or by name where the
+        recording has names; None is all.
     epochs : sequence of int, default=None
         Recorded epochs; None is all.
     n_draws : int, default=None
@@ -131,11 +133,13 @@ def information_flow(
     """
     recording, X = _check_recording(recording, X)
     epochs = check_epochs(epochs, recording.epochs)
-    noise_std = recording.at(epochs[0]).noise_std
-    layers = check_layers(layers, len(noise_std))
+    first = recording.at(epochs[0])
+    noise_std = first.noise_std
+    names = getattr(recording, "layer_names", ())
+    places = check_layers(layers, len(noise_std), names=names)
     estimator = _check_estimator(estimator, recording, n_draws)
     check_columns(X, getattr(recording, "feature_names_in_", None))
-    X = check_rows(X)
+    X = check_rows(X, any_shape=getattr(first, "any_input_shape", False))
     # Bad labels and weights are refused here, before any worker starts.
     labels = None if y is None else check_discrete(y, X)[1]
     weights = check_weights(sample_weight, len(X))
@@ -143,7 +147,7 @@ def information_flow(
         _Estimation(estimator, X, labels, weights),
         recording,
         epochs,
-        layers,
+        places,
         whole_epochs=estimator.shares_passes,
         label="information flow",
         n_jobs=n_jobs,
@@ -151,11 +155,12 @@ def information_flow(
         random_state=random_state,
         verbose=verbose,
     )
-    _warn_of_limits(swept.results, swept.epochs, layers)
+    named = [names[place - 1] for place in places] if len(names) else places
+    _warn_of_limits(swept.results, swept.epochs, named)
     return InformationFlow.from_information(
         swept.results,
         epochs=swept.epochs,
-        layers=layers,
+        layers=named,
         **_entropies(X, labels, weights),
         provenance={
             "skib": __version__,
@@ -165,6 +170,7 @@ def information_flow(
             "activation": getattr(recording, "activation", None),
             "n_inputs": len(X),
             "random_state": random_state,
+            **getattr(recording, "provenance", {}),
         },
     )
 
@@ -197,7 +203,7 @@ def _entropies(X: Any, labels: Any, weights: Any) -> dict[str, float | None]:
 
 
 def _warn_of_limits(
-    table: list[list[Information]], epochs: list[int], layers: list[int]
+    table: list[list[Information]], epochs: list[int], layers: list[Any]
 ) -> None:
     """Say once for each kind what limits values, and where."""
     found: dict[type, list[tuple[str, Warning]]] = {}
@@ -233,7 +239,13 @@ def _check_recording(recording: Any, X: Any) -> tuple[Any, Any]:
         raise TypeError(
             "recording must be a Recording, or an estimator fitted with "
             f"record_epochs. Got {type(recording).__name__}; make one from weights "
-            "with Recording.from_weights, or set record_epochs and fit again."
+            "with Recording.from_weights, watch a torch module with TorchRecorder, or "
+            "set record_epochs and fit again."
+        )
+    if not len(recording.epochs):
+        raise ValueError(
+            "recording must hold at least one epoch. Got none; call record(epoch) in "
+            "the training loop."
         )
     return recording, X
 

@@ -33,7 +33,7 @@ from skib.mutual_info._information import (
     Information,
 )
 from skib.mutual_info._input_law import InputLaw, LayerLaw, layer_law, merge_inputs
-from skib.recording import Snapshot
+from skib.recording import Snapshot, has_noise_before
 
 __all__ = ["ActivationsMIEstimator", "MutualInfoEstimator"]
 
@@ -85,7 +85,8 @@ class MutualInfoEstimator(BaseEstimator, ABC):
         sample_weight : array-like of shape (n_inputs,), default=None
             Law of the inputs, up to a factor; None is uniform.
         layers : sequence of int, default=None
-            Layers counted from 1, or negative from the last; None is all.
+            Layers counted from 1, or negative from the last, or by name where the
+            snapshot has names; None is all.
         random_state : int, RandomState instance or None, default=None
             Seeds everything random; with it a layer's numbers do not depend on which
             others are asked for.
@@ -95,8 +96,9 @@ class MutualInfoEstimator(BaseEstimator, ABC):
         information : list of Information
             One for each layer.
         """
-        wanted = check_layers(layers, len(snapshot.noise_std))
-        X = check_rows(X)
+        names = getattr(snapshot, "layer_names", ())
+        wanted = check_layers(layers, len(snapshot.noise_std), names=names)
+        X = check_rows(X, any_shape=getattr(snapshot, "any_input_shape", False))
         labels = None if y is None else check_discrete(y, X)[1]
         inputs, law = merge_inputs(X, labels, check_weights(sample_weight, len(X)))
         self._check_parameters()
@@ -347,11 +349,11 @@ class ActivationsMIEstimator(MutualInfoEstimator):
         if self.passes == "noise-free":
             return snapshot.transform(X, layer=layer)
         # Without noise before the layer, each input has one centre.
-        has_noise_before = any(snapshot.noise_std[: layer - 1])
+        is_moved = has_noise_before(snapshot, layer)
         return snapshot.activations(
             X,
             layer=layer,
-            n_draws=self.n_draws if has_noise_before else None,
+            n_draws=self.n_draws if is_moved else None,
             random_state=seed,
         )
 

@@ -211,6 +211,8 @@ class NetworkMIEstimator(MutualInfoEstimator):
         if not known:
             return {}
         network = network.up_to(max(known)).to(torch.float64)
+        if getattr(snapshot, "any_input_shape", False):
+            X = X.reshape(len(X), -1)
         home = X.device if isinstance(X, Tensor) else None
         device = check_device(home if self.device is None else self.device)
         inputs = check_inputs(X, network.n_features_in, torch.float64).cpu()

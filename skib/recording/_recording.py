@@ -14,17 +14,18 @@ from skib._validation import (
     check_weight_chain,
 )
 from skib.recording._files import read_weights, write_weights
+from skib.recording._from_torch import FromTorch
 from skib.recording._snapshot import NetworkSnapshot
 
 __all__ = ["Recording"]
 
 
-class Recording:
+class Recording(FromTorch):
     """Weights of a noisy network at recorded epochs.
 
     Activations of any inputs, at any layer and epoch, are made from the weights on
     demand, so a recording stays small. The classifier leaves one in ``recording_``;
-    :meth:`from_weights` makes one from checkpoints of another program, and checks them.
+    :meth:`from_weights` and :meth:`from_torch` make one of checkpoints, and check them.
 
     Parameters
     ----------

@@ -26,16 +26,19 @@ from skib._validation import (
     draw_seeds,
 )
 
-__all__ = ["NetworkSnapshot", "Snapshot"]
+__all__ = ["NetworkSnapshot", "Snapshot", "has_noise_before"]
 
 
 @runtime_checkable
 class Snapshot(Protocol):
     """A network at one epoch, as estimators see it.
 
-    Anything with these three members can be measured. Where the network behind it is
-    known, an attribute ``network`` (`skib.recording.NetworkSnapshot` has one) lets
-    estimators read the weights.
+    Anything with these three members can be measured. Three more are optional. Where
+    the network behind it is known, an attribute ``network``
+    (`skib.recording.NetworkSnapshot` has one) lets estimators read the weights.
+    ``has_noise_before(layer)`` tells whether noise moves the activations of a layer;
+    without it there is noise before a layer where one before has a ``noise_std``.
+    ``any_input_shape = True`` says that inputs may be more than rows.
 
     Attributes
     ----------
@@ -91,6 +94,27 @@ class Snapshot(Protocol):
         activations : ndarray or Tensor of shape (n_inputs, n_units)
             What :meth:`activations` gives without ``n_draws``.
         """
+
+
+def has_noise_before(snapshot: Snapshot, layer: int) -> bool:
+    """Tell whether noise moves the noiseless activations of a layer.
+
+    Where none does, each input has one centre.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    layer : int
+        From 1.
+
+    Returns
+    -------
+    has_noise : bool
+    """
+    asked = getattr(snapshot, "has_noise_before", None)
+    if asked is not None:
+        return bool(asked(layer))
+    return any(snapshot.noise_std[: layer - 1])
 
 
 @dataclass(frozen=True, eq=False)
