@@ -91,13 +91,12 @@ def _near_pairs(rows: np.ndarray, chosen: np.ndarray, gap: np.ndarray) -> np.nda
     They lie together in every direction, in a random one with hardly anything else. So
     many rows in so little room that some are overlooked are chains, linked by others.
     """
-    direction = np.random.default_rng(0).uniform(0.5, 1.0, rows.shape[1])
-    direction[COLUMNS_LOOKED_AT:] = 0.0
-    looked_at = direction[:COLUMNS_LOOKED_AT]
-    place: np.ndarray = rows[chosen, :COLUMNS_LOOKED_AT].astype(np.float64) @ looked_at
+    n_columns = min(rows.shape[1], COLUMNS_LOOKED_AT)
+    direction = np.random.default_rng(0).uniform(0.5, 1.0, (n_columns,))
+    place = rows[chosen, :n_columns].astype(np.float64) @ direction
     order = np.argsort(place, kind="stable")
     place = place[order]
-    reach = 2 * float(direction @ gap)
+    reach = 2 * float(direction @ gap[:n_columns])
     candidates = [np.empty((0, 2), dtype=int)]
     for steps in range(1, STEPS_LOOKED_FORWARD + 1):
         near = np.flatnonzero(place[steps:] - place[:-steps] <= reach)
