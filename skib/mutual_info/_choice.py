@@ -14,6 +14,7 @@ import torch
 
 from skib._numerics.decoder import ChainSize
 from skib._numerics.noisy_network import NoisyNetwork
+from skib._numerics.threads import torch_threads
 from skib.mutual_info._decoded import Found, Work
 from skib.mutual_info._information import Estimate
 from skib.mutual_info._network_passes import NetworkPasses
@@ -66,7 +67,8 @@ def kernel_width(passes: NetworkPasses, layer: int, seed: int) -> float:
     places = (torch.arange(PILOT_POINTS, dtype=torch.float64) + 0.5) / PILOT_POINTS
     steps = passes.law.input_weights.cumsum(0)
     groups = torch.searchsorted(steps, places * steps[-1]).clamp_max(len(steps) - 1)
-    width, density_gap = passes.pilot(layer, groups, seed)
+    with torch_threads(1):  # so few points
+        width, density_gap = passes.pilot(layer, groups, seed)
     if density_gap > LARGEST_DENSITY_GAP:
         return math.inf
     if n_units > TRUSTED_UNITS:

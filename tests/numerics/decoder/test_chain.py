@@ -175,3 +175,21 @@ def test_the_temper_forgives_scores_that_are_too_sure(make_case):
     fair = choose_temper(scores, case.own, log_weights)
     sure = choose_temper(3 * scores, case.own, log_weights)
     assert sure.power < 0.6 * fair.power
+
+
+def test_a_pair_maps_gaussian_to_gaussian_and_counts_the_volume(make_case):
+    case = make_case("tanh", noise_std=0.8)
+    problem, gaussian, *_, generator = setup(case, 10)
+    first = case.first.expand(10, -1, -1)
+    pair = Pair.between(problem, gaussian, first, generator)
+    log_own = log_joint(problem, problem.first, case.noise[:10])
+    found = pair.log_ratios(case.noise[:10], log_own, first)
+    log_volume = torch.linalg.slogdet(pair.stretch).logabsdet
+    assert log_volume.abs().max() > 0.1
+    moved = (case.noise[:10] - gaussian.center)[:, None, :, None]
+    moved = pair.centers + (pair.stretch @ moved)[..., 0]
+    expected = log_joint(problem, first, moved) - log_own[:, None] + log_volume
+    torch.testing.assert_close(found, expected)
+    # To the own input nothing moves but by the draws of the two fits.
+    own = pair.centers[torch.arange(10), case.own[:10]]
+    assert (own - gaussian.center).abs().max() < 0.5
