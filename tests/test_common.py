@@ -51,6 +51,7 @@ def test_noisy_estimators_pass_the_checks(estimator, check):
 # The checks' data lie outside of (-1, 1), and hold inputs that no noise confuses.
 @pytest.mark.filterwarnings("ignore::skib.exceptions.SaturationWarning")
 @pytest.mark.filterwarnings("ignore::skib.exceptions.UncoveredBinsWarning")
+@pytest.mark.filterwarnings("ignore::skib.exceptions.HighDimensionWarning")
 @parametrize_with_checks(
     [
         GaussianMixtureMIEstimator(n_mc=4, random_state=0),

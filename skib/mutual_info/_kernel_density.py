@@ -53,7 +53,8 @@ class KernelDensityMIEstimator(NoisySamplesMIEstimator):
     Attributes
     ----------
     mutual_info_ : float
-        I(X;T) in nats. Bias may take it out of 0 to H(X).
+        I(X;T) in nats. Bias may take it out of 0 to H(X): then a
+        `HighDimensionWarning` says so.
     entropy_, conditional_entropy_ : float
         h(T), h(T|X) in nats. With a fixed bandwidth their bias is up: a cross-entropy
         is never below the entropy.

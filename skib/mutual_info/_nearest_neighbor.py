@@ -50,7 +50,8 @@ class NearestNeighborMIEstimator(NoisySamplesMIEstimator):
     Attributes
     ----------
     mutual_info_ : float
-        I(X;T) in nats. Bias may take it out of 0 to H(X).
+        I(X;T) in nats. Bias may take it out of 0 to H(X): then a
+        `HighDimensionWarning` says so.
     entropy_, conditional_entropy_ : float
         h(T), h(T|X) in nats.
     label_mutual_info_, label_conditional_entropy_ : float

@@ -11,12 +11,16 @@ import numpy as np
 from sklearn.utils import check_random_state, check_scalar
 
 from skib._validation import check_noise_std, draw_seed
+from skib.exceptions import HighDimensionWarning
 from skib.mutual_info._base import ActivationsMIEstimator
 from skib.mutual_info._information import Estimate, Information
 from skib.mutual_info._input_law import LayerLaw
 from skib.mutual_info._mixture_terms import noise_entropy
 
 __all__ = ["NoisySamplesMIEstimator"]
+
+# Standard errors that chance does not explain.
+CLEARLY = 4
 
 
 class Surprises(NamedTuple):
@@ -88,15 +92,17 @@ class NoisySamplesMIEstimator(ActivationsMIEstimator):
         found = self.surprises(samples, labels)
         entropy = _mean(found.among_all)
         conditional = self._conditional(law, centers, random)
+        information = Estimate(
+            entropy.value - conditional.value,
+            math.hypot(entropy.std_error, conditional.std_error),
+        )
         return Information(
-            mutual_info=Estimate(
-                entropy.value - conditional.value,
-                math.hypot(entropy.std_error, conditional.std_error),
-            ),
+            mutual_info=information,
             entropy=entropy,
             conditional_entropy=conditional,
             label_mutual_info=_mean(found.among_all - found.among_group),
             label_conditional_entropy=_mean(found.among_group),
+            limits=_limits(information, law, self.n_samples),
         )
 
     def _conditional(self, law, centers, random):
@@ -132,6 +138,23 @@ def _choose(
     chosen = np.minimum(np.searchsorted(edges, places, side="right"), joint.size - 1)
     rows, labels = np.divmod(chosen, joint.shape[1])
     return rows, labels
+
+
+def _limits(
+    information: Estimate, law: LayerLaw, n_samples: int
+) -> tuple[HighDimensionWarning, ...]:
+    """Say so where bias alone can have led to a value."""
+    slack = CLEARLY * information.std_error + 0.01
+    if -slack <= information.value <= law.input_entropy + slack:
+        return ()
+    return (
+        HighDimensionWarning(
+            f"I(X;T) = {information.value:.4g} nats cannot be: it lies between 0 and "
+            f"H(X) = {law.input_entropy:.4g}. This is the bias of {n_samples} samples "
+            f"in {law.centers.shape[2]} units. Give more samples, or use "
+            "GaussianMixtureMIEstimator, which knows the noise."
+        ),
+    )
 
 
 def _mean(terms: np.ndarray) -> Estimate:

@@ -108,6 +108,12 @@ class PairwiseDistanceMIEstimator(ActivationsMIEstimator):
         self.n_draws = n_draws
         self.target = target
 
+    @property
+    def quantities(self):
+        """What the values are called, with the side on which they bound it."""
+        kind = "pairwise" if self.bound == "middle" else f"{self.bound} bound"
+        return {"input": f"I(X;T), {kind}", "label": f"I(Y;T), {kind}"}
+
     def estimate_law(self, law):
         """Bound the information of one layer.
 

@@ -52,7 +52,7 @@ def with_labels():
 
 @pytest.mark.parametrize(("unit", "scale"), [("nats", 1), ("bits", 1 / math.log(2))])
 def test_flow_draws_a_line_for_each_layer(unit, scale):
-    display = make_flow().plot(unit)
+    display = make_flow().plot(unit=unit)
     assert len(display.lines_) == 2
     for line, values in zip(display.lines_, VALUES.T, strict=True):
         np.testing.assert_allclose(line.get_ydata(), values * scale)
@@ -75,7 +75,7 @@ def test_flow_about_the_label():
 
 
 def test_plane_has_a_path_for_each_layer():
-    display = InformationPlaneDisplay.from_flow(with_labels()).plot("bits")
+    display = InformationPlaneDisplay.from_flow(with_labels()).plot(unit="bits")
     line = display.lines_[1]
     np.testing.assert_allclose(line.get_xdata(), VALUES[:, 1] / math.log(2))
     np.testing.assert_allclose(line.get_ydata(), VALUES[:, 1] / 5 / math.log(2))

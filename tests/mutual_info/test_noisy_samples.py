@@ -8,6 +8,7 @@ from scipy.special import digamma, gamma
 from sklearn.base import clone
 from sklearn.neighbors import KernelDensity
 
+from skib.exceptions import HighDimensionWarning
 from skib.mutual_info import (
     KernelDensityMIEstimator,
     NearestNeighborMIEstimator,
@@ -168,3 +169,11 @@ def test_too_few_neighbours_for_the_weights():
     estimator = NearestNeighborMIEstimator(n_neighbors=3, weighted=True)
     with pytest.raises(ValueError, match="at least 4"):
         estimator.fit(np.zeros((1, 12)))
+
+
+def test_values_that_cannot_be_are_named():
+    """Ten units and little noise: the samples are too few to see the density."""
+    X = np.tanh(np.random.RandomState(0).randn(100, 10))
+    estimator = KernelDensityMIEstimator(0.01, n_samples=128, random_state=0)
+    with pytest.warns(HighDimensionWarning, match="cannot be: it lies between 0 and"):
+        estimator.fit(X)
