@@ -130,7 +130,8 @@ class RepresentationDisplay:
         classes = np.unique(self.labels)
         self.lines_ = []
         for at, label in enumerate(classes):
-            style = {**_class_style(at, len(classes), cmap), **kwargs}
+            look = _class_style(at, len(classes), cmap)
+            style = {"s": self._dot_size(), **look, **kwargs}
             points = self.activations[self.labels == label]
             dots = self.ax_.scatter(*points.T, label=str(label), **style)
             self.lines_.append(dots)
@@ -141,6 +142,10 @@ class RepresentationDisplay:
         if legend:
             drawing.legend(self.ax_, "class")
         return self
+
+    def _dot_size(self) -> float:
+        """Area of a dot, in square points: smaller where there are many."""
+        return float(np.clip(6000 / len(self.activations), 2.5, 14.0))
 
     def _set_axes(self, n_units: int) -> None:
         if n_units == 3:
@@ -156,16 +161,16 @@ class RepresentationDisplay:
 def _class_style(at: int, n_classes: int, cmap: Any) -> dict[str, Any]:
     import matplotlib
 
-    size = {"s": 6, "alpha": 0.6, "linewidths": 0}
+    soft = {"alpha": 0.6, "linewidths": 0}
     if cmap is None and n_classes > len(COLORS) * len(MARKERS):
         cmap = "turbo"
     if cmap is None:
         # Six and seven have no common factor: 42 pairs of marker and colour.
         marker = MARKERS[at % len(MARKERS)]
-        return {"color": COLORS[at % len(COLORS)], "marker": marker, **size}
+        return {"color": COLORS[at % len(COLORS)], "marker": marker, **soft}
     if isinstance(cmap, str):
         cmap = matplotlib.colormaps[cmap]
-    return {"color": cmap(at / max(1, n_classes - 1)), **size}
+    return {"color": cmap(at / max(1, n_classes - 1)), **soft}
 
 
 def _legend_dot(style: dict[str, Any]) -> Any:
