@@ -165,28 +165,30 @@ def clustering_flow(
     )
     columns, facts = _columns(swept.results)
     _warn_of_silence(columns, swept.epochs, layers)
+    facts |= {
+        "classes": classes,
+        "bin_widths": measuring.bin_widths,
+        "quantiles": QUANTILES,
+    }
+    provenance = _provenance(recording, epochs[0], measuring)
+    provenance["random_state"] = random_state
     return ClusteringFlow(
-        swept.epochs,
-        layers,
-        columns,
-        facts={
-            "classes": classes,
-            "bin_widths": measuring.bin_widths,
-            "quantiles": QUANTILES,
-            **facts,
-        },
-        provenance={
-            "skib": __version__,
-            "metrics": measuring.metrics,
-            "max_pairs": max_pairs,
-            "noisy": noisy,
-            "noise_std": recording.at(epochs[0]).noise_std,
-            "activation": getattr(recording, "activation", None),
-            "layer_sizes": getattr(recording, "layer_sizes", None),
-            "n_inputs": len(X),
-            "random_state": random_state,
-        },
+        swept.epochs, layers, columns, facts=facts, provenance=provenance
     )
+
+
+def _provenance(recording: Any, epoch: int, measuring: Measuring) -> dict[str, Any]:
+    """How the numbers were made."""
+    return {
+        "skib": __version__,
+        "metrics": measuring.metrics,
+        "max_pairs": measuring.max_pairs,
+        "noisy": measuring.noisy,
+        "noise_std": recording.at(epoch).noise_std,
+        "activation": getattr(recording, "activation", None),
+        "layer_sizes": getattr(recording, "layer_sizes", None),
+        "n_inputs": len(measuring.X),
+    }
 
 
 def _check_metrics(metrics: Any, *, has_labels: bool) -> tuple[str, ...]:
@@ -225,7 +227,7 @@ def _columns(
         name: np.array([[found[name] for found in row] for row in results])
         for name in results[0][0]
     }
-    facts = {}
+    facts: dict[str, Any] = {}
     if "distance_exponent" in columns:
         exponents = columns.pop("distance_exponent")
         for kind in ("within", "between"):
