@@ -17,6 +17,7 @@ __all__ = [
     "figure_and_axes",
     "gray_line",
     "layer_colors",
+    "layer_marker",
     "layer_markers",
     "log_epochs",
     "nats_per",
@@ -33,6 +34,10 @@ MOST_MARKERS = 20
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 # Inches that an entry of a legend takes.
 ENTRY_HEIGHT = 0.17
+# Inches between two ticks.
+TICK_WIDTH = 0.25
+# Part of the axes that a wide legend leaves.
+LEFT_BY_LEGEND = 0.65
 # Part of an axis left free at its ends.
 MARGIN = 0.03
 # Above the largest value there is room for the name of the ceiling.
@@ -77,11 +82,16 @@ def layer_colors(ax: Any, n_layers: int, cmap: Any = None) -> list[Any]:
     return [cmap(place) for place in np.linspace(first, last, n_layers)]
 
 
+def layer_marker(column: int) -> str:
+    """Return the marker of a layer."""
+    return MARKERS[column % len(MARKERS)]
+
+
 def layer_markers(column: int, epochs: np.ndarray) -> dict[str, Any]:
     """Return the marker of a layer, at no more epochs than leave the line visible."""
     # Each layer begins elsewhere, so that markers do not hide each other.
     rows = spread_epochs(epochs, MOST_MARKERS, (column * GOLDEN_RATIO) % 1)
-    return {"marker": MARKERS[column % len(MARKERS)], "markevery": rows.tolist()}
+    return {"marker": layer_marker(column), "markevery": rows.tolist()}
 
 
 def spread_epochs(epochs: np.ndarray, most: int, shift: float = 0.0) -> np.ndarray:
@@ -133,8 +143,22 @@ def log_epochs(ax: Any, epochs: np.ndarray) -> None:
         ax.set_xscale("symlog", linthresh=1, linscale=0.5)
         decades = 0.5 + math.log10(max(last, 1.0))
         ax.set_xlim(-2 * MARGIN * decades, last * 10 ** (MARGIN * decades))
-        ax.xaxis.get_major_locator().set_params(numticks=8)
+        _tick_decades(ax, last)
     ax.set_xlabel("epoch")
+
+
+def _tick_decades(ax: Any, last: float) -> None:
+    """Tick epoch 0 and powers of ten, as many as have room beside each other."""
+    from matplotlib.ticker import FixedLocator
+
+    width = LEFT_BY_LEGEND * ax.get_window_extent().width / ax.figure.dpi
+    to_axes = ax.transData + ax.transAxes.inverted()
+    chosen = [0.0]
+    for tick in 10.0 ** np.arange(math.floor(math.log10(max(last, 1.0))) + 1):
+        ends = to_axes.transform([(chosen[-1], 0), (tick, 0)])[:, 0]
+        if (ends[1] - ends[0]) * width >= TICK_WIDTH:
+            chosen.append(float(tick))
+    ax.xaxis.set_major_locator(FixedLocator(chosen))
 
 
 @dataclass

@@ -13,6 +13,7 @@ from skib.inspection._drawing import (
     figure_and_axes,
     gray_line,
     layer_colors,
+    layer_marker,
     nats_per,
 )
 from skib.inspection._flow_display import columns_of
@@ -139,8 +140,11 @@ class InformationPlaneDisplay:
             self._plot_layer(column, scale, norm, {"color": color, **style})
             for column, color in enumerate(colors)
         ]
-        for layer, line in zip(self.layers, self.lines_, strict=True):
-            drawing.add(str(layer), line)
+        for column, (layer, line) in enumerate(
+            zip(self.layers, self.lines_, strict=True)
+        ):
+            look = {"color": line.get_color(), "marker": layer_marker(column)}
+            drawing.add(str(layer), gray_line(lw=1, ms=4, mfc="none", **look))
         if name is not None:
             drawing.add(name, gray_line(linestyle=style["linestyle"]))
         self.ax_.set_xlabel(f"{self.labels[0]} [{unit}]")
@@ -168,8 +172,9 @@ class InformationPlaneDisplay:
             ecolor=style["color"],
             elinewidth=0.8,
         )
+        marker = layer_marker(column)
         dots = {"cmap": "Greys", "norm": norm, "edgecolors": [style["color"]]}
-        self.ax_.scatter(x, y, c=self.epochs, s=18, zorder=3, **dots)
+        self.ax_.scatter(x, y, c=self.epochs, s=18, zorder=3, marker=marker, **dots)
         return line
 
     def _scale_of_epochs(self, norm: Any) -> Any:
