@@ -37,7 +37,7 @@ class EstimateNotConvergedWarning(SkibWarning):
 
 
 class ImportanceSamplingWarning(SkibWarning):
-    """Importance sampling through a network failed; another estimate stands in."""
+    """Importance sampling through a network failed; errors of h(T|X) say how far."""
 
 
 class SweepInterruptedWarning(SkibWarning):

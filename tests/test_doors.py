@@ -144,6 +144,9 @@ DOORS = {
 }
 # scikit-learn's classifier takes them.
 TAKES_SPARSE = {
+    "Recording.activations",
+    "Recording.transform",
+    "Recording.predict_proba",
     "NoisyMLPClassifier.transform",
     "NoisyMLPClassifier.predict_proba",
     "NoisyMLPClassifier.activations",
@@ -269,7 +272,15 @@ def test_information_is_about_a_class(door, kind):
         answer(WITH_LABELS[door], NO_LABELS[kind](Y))
 
 
+def train(sample_weight):
+    """The penalty alone depends on the scale of the weights."""
+    options = {"max_iter": 2, "n_iter_no_change": np.inf, "random_state": 0}
+    model = NoisyMLPClassifier((2,), alpha=0, dtype="float64", **options)
+    return model.fit(X, Y, sample_weight).loss_
+
+
 WEIGHTED = {
+    "NoisyMLPClassifier.fit": train,
     "GaussianMixtureMIEstimator.fit": lambda w: fit_mixture(X, None, w),
     "GaussianMixtureMIEstimator.score": lambda w: score_mixture(X, None, w),
     "BinnedMIEstimator.fit": lambda w: fit_bins(X, None, w),
@@ -366,6 +377,23 @@ def test_a_pipeline_and_a_search_are_recordings():
     assert information_flow(pipeline, X, Y, **options) == expected
     search = GridSearchCV(pipeline, {"noisymlpclassifier__alpha": [1e-4]}, cv=2)
     assert information_flow(search.fit(X, Y), X, Y, **options) == expected
+
+
+def test_columns_in_another_order_are_refused_in_a_flow():
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    network = NoisyMLPClassifier(
+        (2,), max_iter=1, n_iter_no_change=np.inf, record_epochs=1, random_state=0
+    ).fit(frame, Y)
+    options = {"estimator": NETWORK_AWARE, "random_state": 0}
+    expected = information_flow(network, X, **options)
+    assert information_flow(network, frame, **options) == expected
+    for recording in (network, network.recording_):
+        with pytest.raises(ValueError, match="must be in the same order"):
+            information_flow(recording, frame[["b", "a"]], **options)
+        with pytest.raises(ValueError, match="must be in the same order"):
+            RepresentationDisplay.from_recording(
+                recording, frame[["b", "a"]], Y, epoch=1
+            )
 
 
 def test_binned_scores_warn_of_what_bins_do_not_cover():

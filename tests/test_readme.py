@@ -16,7 +16,8 @@ def _no_windows():
 
 
 @pytest.mark.parametrize(
-    ("page", "at_least"), [("README.md", 10), ("docs/architecture.md", 4)]
+    ("page", "at_least"),
+    [("README.md", 10), ("docs/architecture.md", 4), ("docs/noisy_networks.md", 6)],
 )
 def test_code_of_the_pages(page, at_least):
     results = doctest.testfile(str(ROOT / page), module_relative=False)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from skib._numerics.activations import ACTIVATIONS
+from skib._numerics.activations import ACTIVATIONS, Activation
 from skib._numerics.threads import threads_for
 
 __all__ = [
+    "LOG_OUTPUTS",
     "OUTPUTS",
     "NoisyNetwork",
     "NoisyPass",
@@ -27,9 +28,20 @@ __all__ = [
 BLOCK_SIZE = 2**18
 
 OUTPUTS = {
-    "identity": lambda values: values,
-    "softmax": lambda values: torch.softmax(values, dim=-1),
+    "identity": lambda scores: scores,
+    "softmax": lambda scores: torch.softmax(scores, dim=-1),
+    "logistic": lambda scores: torch.sigmoid(_sides(scores)),
 }
+
+LOG_OUTPUTS = {
+    "softmax": lambda scores: torch.log_softmax(scores, dim=-1),
+    "logistic": lambda scores: torch.nn.functional.logsigmoid(_sides(scores)),
+}
+
+
+def _sides(scores: Tensor) -> Tensor:
+    """Scores against and for a lone logistic output: it tells two classes apart."""
+    return torch.cat([-scores, scores], -1) if scores.shape[-1] == 1 else scores
 
 
 @dataclass(frozen=True)
@@ -115,11 +127,7 @@ class NoisyNetwork:
 
     def step(self, values: Tensor, at: int) -> Tensor:
         """Return S_(at+1) from T_at, of shape (..., n_units)."""
-        coef, intercept = self.coefs[at], self.intercepts[at]
-        flat = values.reshape(-1, values.shape[-1])
-        fresh = flat @ coef if intercept is None else torch.addmm(intercept, flat, coef)
-        clean = ACTIVATIONS[self.activations[at]].apply_(fresh)
-        return clean.reshape(*values.shape[:-1], clean.shape[1])
+        return self._activation(at).apply_(self._scores(values, at))
 
     def first_clean(self, X: Tensor) -> Tensor:
         """Return S_1, which no noise reaches: shape (n_inputs, n_units)."""
@@ -148,13 +156,15 @@ class NoisyNetwork:
             outputs.append(self.step(noisy, k + 1))
         return outputs
 
-    def slopes(self, clean: list[Tensor]) -> Tensor:
+    def slopes(self, clean: list[Tensor], noise: Tensor) -> Tensor:
         """Return the derivative of the last of `clean` by the noise before it.
 
         Parameters
         ----------
         clean : list of Tensors of shape (n_inputs, n_units)
             S_1, ..., S_layer, as `clean` returned them; layer >= 2.
+        noise : Tensor of shape (n_inputs, sum of sizes_before(layer))
+            The noise they were made with.
 
         Returns
         -------
@@ -162,12 +172,14 @@ class NoisyNetwork:
         """
         blocks: list[Tensor] = []
         last = len(clean) - 1
+        parts = noise.split(self.sizes_before(last + 1), dim=-1)
         # d S_layer / d pre-activations
-        back = torch.diag_embed(self._derivative(clean[last], last))
+        back = torch.diag_embed(self._derivative(clean, parts, last))
         for k in reversed(range(last)):
             back = back @ self.coefs[k + 1].T  # d S_layer / d T_k
             blocks.insert(0, self.noise_std[k] * back)
-            back = back * self._derivative(clean[k], k)[:, None]
+            if k > 0:  # no noise comes before the first layer
+                back = back * self._derivative(clean, parts, k)[:, None]
         return torch.cat(blocks, dim=-1)
 
     def sample(self, X: Tensor, generator: torch.Generator) -> NoisyPass:
@@ -192,16 +204,39 @@ class NoisyNetwork:
         clean, noise = [first], []
         for k in range(self.n_layers):
             noise.append(
-                torch.randn(clean[k].shape, generator=generator, dtype=first.dtype)
+                torch.randn(
+                    clean[k].shape,
+                    generator=generator,
+                    dtype=first.dtype,
+                    device=generator.device,
+                )
             )
             if k + 1 < self.n_layers:
                 noisy = clean[k] + self.noise_std[k] * noise[k]
                 clean.append(self.step(noisy, k + 1))
         return NoisyPass(clean, noise)
 
-    def _derivative(self, output: Tensor, at: int) -> Tensor:
-        ones, scratch = torch.ones_like(output), output.clone()
-        return ACTIVATIONS[self.activations[at]].pull_back_(ones, scratch)
+    def _activation(self, at: int) -> Activation:
+        return ACTIVATIONS[self.activations[at]]
+
+    def _scores(self, values: Tensor, at: int) -> Tensor:
+        """Pre-activations of S_(at+1) from T_at, in memory of their own."""
+        coef, intercept = self.coefs[at], self.intercepts[at]
+        flat = values.reshape(-1, values.shape[-1])
+        fresh = flat @ coef if intercept is None else torch.addmm(intercept, flat, coef)
+        return fresh.reshape(*values.shape[:-1], fresh.shape[1])
+
+    def _derivative(
+        self, clean: list[Tensor], noise: tuple[Tensor, ...], at: int
+    ) -> Tensor:
+        """Return the derivative of S_(at+1) by its pre-activations, at >= 1."""
+        activation = self._activation(at)
+        if activation.needs_scores:
+            before = clean[at - 1] + self.noise_std[at - 1] * noise[at - 1]
+            kept = self._scores(before, at)
+        else:
+            kept = clean[at].clone()
+        return activation.pull_back_(torch.ones_like(clean[at]), kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,12 +255,25 @@ class OutputLayer:
     intercept: Tensor | None
     function: str
 
-    def apply(self, hidden: Tensor) -> Tensor:
-        """Return the outputs, along the last axis, on the device of `hidden`."""
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether each output is the probability of a label of its own."""
+        return self.function == "logistic" and self.coef.shape[1] > 1
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Return pre-activations, along the last axis, on the device of `hidden`."""
         scores = hidden @ self.coef.to(hidden.device)
-        if self.intercept is not None:
-            scores = scores + self.intercept.to(hidden.device)
-        return OUTPUTS[self.function](scores)
+        if self.intercept is None:
+            return scores
+        return scores + self.intercept.to(hidden.device)
+
+    def apply(self, hidden: Tensor) -> Tensor:
+        """Return the outputs: values, or probabilities of classes or labels."""
+        return OUTPUTS[self.function](self.scores(hidden))
+
+    def log_proba(self, hidden: Tensor) -> Tensor:
+        """Return the logarithms of probabilities, finite where they underflow."""
+        return LOG_OUTPUTS[self.function](self.scores(hidden))
 
 
 def sample_activations(
@@ -269,5 +317,6 @@ def _noisy(
     """Noisy copies of ``values``; one row per input becomes ``n_draws`` rows."""
     if std == 0:
         return values
-    noise = torch.empty(len(values), n_draws, values.shape[2], dtype=values.dtype)
+    shape = len(values), n_draws, values.shape[2]
+    noise = torch.empty(shape, dtype=values.dtype, device=generator.device)
     return noise.normal_(0, std, generator=generator).to(values.device).add_(values)

@@ -11,6 +11,7 @@ from skib._validation.arrays import (
     check_rows,
 )
 from skib._validation.equal_rows import group_equal_rows, group_near_rows
+from skib._validation.inputs import as_dense, as_tensor, check_columns
 from skib._validation.labels import (
     check_column,
     check_discrete,
@@ -25,6 +26,8 @@ from skib._validation.networks import (
     check_layer_noise,
     check_layers,
     check_network,
+    check_new_epochs,
+    check_outputs,
     check_weight_chain,
 )
 from skib._validation.randomness import draw_seed, draw_seeds, seed_at
@@ -37,9 +40,12 @@ from skib._validation.settings import (
 )
 
 __all__ = [
+    "as_dense",
     "as_numpy",
+    "as_tensor",
     "check_activations",
     "check_column",
+    "check_columns",
     "check_device",
     "check_discrete",
     "check_epochs",
@@ -50,8 +56,10 @@ __all__ = [
     "check_layer_noise",
     "check_layers",
     "check_network",
+    "check_new_epochs",
     "check_noise_std",
     "check_option",
+    "check_outputs",
     "check_rows",
     "check_sampling",
     "check_target",

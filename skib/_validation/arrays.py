@@ -20,11 +20,11 @@ __all__ = [
 HALF_TYPES = (torch.float16, torch.bfloat16)
 
 
-def as_numpy(array: Any) -> Any:
+def as_numpy(array: Any, name: str = "X") -> Any:
     """Return a tensor of any kind as a numpy array, anything else as it is."""
     if not isinstance(array, Tensor):
         return array
-    array = check_tensor(array).cpu()
+    array = check_tensor(array, name).cpu()
     return (array.float() if array.dtype in HALF_TYPES else array).numpy()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -10,8 +12,10 @@ __all__ = ["group_equal_rows", "group_near_rows"]
 
 # Rounding that a few operations leave, in units of the last digit of the largest value.
 ROUNDING = 16
-# Rows that fall together in a random direction are compared, all pairs up to so many.
-ALL_PAIRS_UP_TO = 64
+# Rows that fall together in a random direction of some columns are compared, each with
+# so many that come after it.
+COLUMNS_LOOKED_AT, STEPS_LOOKED_FORWARD = 16, 8
+NUMBERS_AT_A_TIME = 1 << 20
 
 
 def group_equal_rows(
@@ -34,10 +38,10 @@ def group_equal_rows(
     """
     present = np.arange(len(rows)) if present is None else present
     groups: dict[bytes, int] = {}
-    if rows.dtype.kind == "f" and (np.signbit(rows) & (rows == 0)).any():
-        # -0.0 and 0.0 are equal, but not in their bits.
-        rows = rows + rows.dtype.type(0)
-    inverse = [groups.setdefault(rows[row].tobytes(), len(groups)) for row in present]
+    # -0.0 and 0.0 are equal, but not in their bits.
+    nothing = rows.dtype.type(0) if _has_negative_zeros(rows) else None
+    keys = (rows[row] if nothing is None else rows[row] + nothing for row in present)
+    inverse = [groups.setdefault(key.tobytes(), len(groups)) for key in keys]
     first = np.unique(inverse, return_index=True)[1]
     return present[first], np.array(inverse)
 
@@ -63,12 +67,11 @@ def group_near_rows(
         As of `group_equal_rows`.
     """
     first, inverse = group_equal_rows(rows, present)
-    distinct = rows[first].reshape(len(first), -1)
-    if distinct.dtype.kind != "f" or len(first) < 2:
+    if rows.dtype.kind != "f" or len(first) < 2:
         return first, inverse
-    last_digit = np.finfo(distinct.dtype).eps * np.abs(distinct).max(0)
-    gap = np.minimum(ROUNDING * last_digit, largest_gap)
-    pairs = _near_pairs(distinct, gap)
+    flat = rows.reshape(len(rows), -1)
+    last_digit = np.finfo(rows.dtype).eps * np.maximum(flat.max(0), -flat.min(0))
+    pairs = _near_pairs(flat, first, np.minimum(ROUNDING * last_digit, largest_gap))
     if not len(pairs):
         return first, inverse
     ones = np.ones(len(pairs))
@@ -82,31 +85,38 @@ def group_near_rows(
     return first[leaders[order]], place[renumbered][inverse]
 
 
-def _near_pairs(rows: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Pairs of rows whose numbers all lie within the gap of their column.
+def _near_pairs(rows: np.ndarray, chosen: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Pairs of chosen rows whose numbers all lie within the gap of their column.
 
-    They lie together in every direction, in a random one with hardly anything else.
+    They lie together in every direction, in a random one with hardly anything else. So
+    many rows in so little room that some are overlooked are chains, linked by others.
     """
     direction = np.random.default_rng(0).uniform(0.5, 1.0, rows.shape[1])
-    place = rows.astype(np.float64) @ direction
+    direction[COLUMNS_LOOKED_AT:] = 0
+    looked_at = direction[:COLUMNS_LOOKED_AT]
+    place = rows[chosen, :COLUMNS_LOOKED_AT].astype(np.float64) @ looked_at
     order = np.argsort(place, kind="stable")
-    reach = 2 * float(direction @ gap)
-    # Runs without a step that is larger than near rows can be apart.
-    ends = np.flatnonzero(np.diff(place[order]) > reach) + 1
-    runs = (run for run in np.split(order, ends) if len(run) > 1)
-    candidates = [_candidates(run) for run in runs]
-    if not candidates:
-        return np.empty((0, 2), dtype=int)
+    place, reach = place[order], 2 * float(direction @ gap)
+    candidates = [np.empty((0, 2), dtype=int)]
+    for steps in range(1, STEPS_LOOKED_FORWARD + 1):
+        near = np.flatnonzero(place[steps:] - place[:-steps] <= reach)
+        candidates.append(np.stack([order[near], order[near + steps]], axis=1))
     pairs = np.concatenate(candidates)
-    step = np.abs(rows[pairs[:, 0]] - rows[pairs[:, 1]])
-    return pairs[(step <= gap).all(1)]
+    is_near = [
+        (np.abs(rows[chosen[some[:, 0]]] - rows[chosen[some[:, 1]]]) <= gap).all(1)
+        for some in _portions(pairs, rows)
+    ]
+    return pairs[np.concatenate(is_near)] if len(pairs) else pairs
 
 
-def _candidates(run: np.ndarray) -> np.ndarray:
-    if len(run) <= ALL_PAIRS_UP_TO:
-        one, other = np.triu_indices(len(run), k=1)
-    else:
-        # So many rows in so little room are a chain: neighbours link it.
-        one = np.arange(len(run) - 1)
-        other = one + 1
-    return np.stack([run[one], run[other]], axis=1)
+def _has_negative_zeros(rows: np.ndarray) -> bool:
+    return rows.dtype.kind == "f" and any(
+        (np.signbit(some) & (some == 0)).any() for some in _portions(rows, rows)
+    )
+
+
+def _portions(values: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut values, one for each of some rows, so that memory stays small."""
+    size = max(1, NUMBERS_AT_A_TIME // max(1, rows[:1].size))
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

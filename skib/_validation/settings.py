@@ -45,12 +45,19 @@ def check_device(device: Any) -> torch.device:
             f"device must be None or a torch device such as 'cpu' or 'cuda'. Got "
             f"device={device!r}."
         ) from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
+    if not _holds_numbers(resolved):
         raise ValueError(
-            f"device={device!r} was asked for, but torch sees no CUDA device here. "
-            "Use device=None."
+            f"device={device!r} was asked for, but torch has no such device here that "
+            "holds numbers. Use device=None."
         )
     return resolved
+
+
+def _holds_numbers(device: torch.device) -> bool:
+    try:
+        return not torch.empty(0, device=device).is_meta
+    except (RuntimeError, AssertionError):  # torch asserts that it was built for CUDA
+        return False
 
 
 def check_option(name: str, value: Any, options: Iterable[Any]) -> None:

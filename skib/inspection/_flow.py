@@ -16,7 +16,7 @@ __all__ = ["InformationFlow"]
 
 WITH_ERROR = (*QUANTITIES, *BRACKET)
 IN_NATS = (*WITH_ERROR, *(f"{name}_std_error" for name in WITH_ERROR), "density_gap")
-OF_NETWORK = ("from_network", "effective_fraction", "unconverged_fraction")
+OF_NETWORK = ("from_network", "method", "effective_fraction", "unconverged_fraction")
 
 
 class InformationFlow(FlowTable):
@@ -49,6 +49,8 @@ class InformationFlow(FlowTable):
         Of a `skib.mutual_info.NetworkMIEstimator`, whose other diagnostics
         (``effective_fraction``, ``unconverged_fraction``, ``density_gap``) are here
         too: whether the weights were used; else the estimate is from activations alone.
+    method : ndarray of str, of shape (n_epochs, n_layers)
+        Of the same estimator: "kernels", "decoder" or "activations".
     input_entropy, label_entropy : float
         H(X), H(Y) in nats (``label_entropy`` is None without labels).
     provenance : dict

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skib._validation import (
+    check_columns,
     check_discrete,
     check_epochs,
     check_layers,
@@ -133,6 +134,7 @@ def information_flow(
     noise_std = recording.at(epochs[0]).noise_std
     layers = check_layers(layers, len(noise_std))
     estimator = _check_estimator(estimator, recording, n_draws)
+    check_columns(X, getattr(recording, "feature_names_in_", None))
     X = check_rows(X)
     # Bad labels and weights are refused here, before any worker starts.
     labels = None if y is None else check_discrete(y, X)[1]

@@ -178,11 +178,15 @@ def _terms_of_part(law: LayerLaw, samples: Samples, noise_std: float) -> Terms:
     high, _, _, high_influence, _ = plug_in[:, 0].unbind(1)
     of_noise = noise_entropy(law.centers.shape[2], noise_std)
     if law.one_center:
-        terms, last_steps = plug_in[:, 0], {}
+        terms, last_steps, bounds = plug_in[:, 0], {}, {}
         low_influence = high_influence
     else:
         n_draws = _draws_per_level(law, samples)
         plug_in[:, :, 2] += n_draws.log()
+        bounds = {
+            "conditional_entropy_low": plug_in[:, 0, 2] + of_noise,
+            "label_mutual_info_high": plug_in[:, 0, 1],
+        }
         terms, steps = extrapolate(plug_in, n_draws)
         of_information, of_label, of_excess, *_ = steps.unbind(1)
         last_steps = _estimates(of_information, of_label, of_excess, of_noise=0.0)
@@ -194,7 +198,7 @@ def _terms_of_part(law: LayerLaw, samples: Samples, noise_std: float) -> Terms:
         "mutual_info_high": high,
     }
     return Terms(
-        _estimates(information, label_information, excess, of_noise) | bracket,
+        _estimates(information, label_information, excess, of_noise) | bracket | bounds,
         _estimates(influence, label_influence, excess, of_noise)
         | {"mutual_info_low": low_influence, "mutual_info_high": high_influence},
         last_steps,

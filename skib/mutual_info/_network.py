@@ -27,10 +27,23 @@ from skib._validation import (
 )
 from skib.exceptions import EstimateNotConvergedWarning, ImportanceSamplingWarning
 from skib.mutual_info._base import MutualInfoEstimator
+from skib.mutual_info._choice import (
+    CERTAIN_WIDTH,
+    chain_sizes,
+    enough_n_mc,
+    kernel_width,
+    more_work,
+    within_bracket,
+)
+from skib.mutual_info._decoded import DecodedLayer, Found, Plan, Work
 from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
 from skib.mutual_info._information import BRACKET, QUANTITIES, Information
 from skib.mutual_info._input_law import InputLaw
-from skib.mutual_info._network_passes import DIAGNOSTICS, NetworkPasses
+from skib.mutual_info._network_passes import (
+    DIAGNOSTICS,
+    NetworkPasses,
+    density_diagnostics,
+)
 from skib.mutual_info._stratified import FreshPasses, wanted_n_mc
 from skib.recording import NetworkSnapshot, Snapshot
 
@@ -48,10 +61,12 @@ FEWEST_DRAWS_OF_ACTIVATIONS = 128
 class NetworkMIEstimator(MutualInfoEstimator):
     """Information of hidden layers about input and label, from the weights.
 
-    What an input says about its own noisy activations, log p(t | x), is importance
-    sampled through the network and needs no smoothing; the other inputs' share of p(t)
-    is a kernel average over noisy passes, whose bias is extrapolated away. A few passes
-    do what the plug-in estimate of activations alone needs hundreds for.
+    Two ways, chosen for each layer on pilot points. In layers of few units, what an
+    input says about its own noisy activations, log p(t | x), is importance sampled
+    through the network, and the other inputs' share of p(t) is a kernel average over
+    noisy passes, whose bias is extrapolated away. In wider ones, a decoder of the input
+    made of Gaussians bounds I(X;T) from below, and a chain of noises that starts at the
+    true ones from above, whatever the number of units.
 
     It reads snapshots, not arrays: `estimate` is asked for layers of one, and
     `information_flow` asks it for those of a recording.
@@ -65,10 +80,12 @@ class NetworkMIEstimator(MutualInfoEstimator):
         Noisy passes of each input at which densities are evaluated, at least 2, since
         their spread is the standard error. "auto" takes at least 16384 over all inputs.
     tol : float or None, default=None
-        Wanted standard error of every estimate of a layer, in nats: passes are added
-        until it is reached. None takes ``n_mc`` passes, once.
+        Wanted standard error of every estimate of a layer from kernels, in nats; of one
+        from decoder and chain, wanted standard error of I(X;T) and half of its bracket.
+        Work is added until it is reached. None does what is usual, once.
     max_samples : int, default=1_000_000
-        Passes over all inputs after which ``tol`` is given up.
+        Passes over all inputs after which ``tol`` is given up; the steps of all chains
+        may be 16 times as many.
     device : str, torch.device or None, default=None
         Where kernels are summed. None: where X lives; the CPU for numpy arrays.
         Importance sampling runs on the CPU.
@@ -83,14 +100,25 @@ class NetworkMIEstimator(MutualInfoEstimator):
 
     Notes
     -----
-    The network does not help where a layer before the wanted one has no noise, and
-    where importance sampling does not converge. There a `GaussianMixtureMIEstimator`
-    with the same settings, on at least 128 draws, is asked instead.
+    From a decoder, the value of I(X;T) is its lower bound and half of what the chain,
+    extrapolated to infinitely many steps, adds to it. The standard error takes in what
+    the bracket leaves open, as if the truth were anywhere in it. The upper end is the
+    least, on pilot points, of the chain's, H(X), and the information of the first
+    layer, which no later one of a chain of noisy layers exceeds and which is exact.
+    Linear layers after the first are decoded exactly. I(Y;T) is bounded in the same two
+    ways; its upper end is not above H(Y) or that of I(X;T). h(T|X) is importance
+    sampled, and its error holds half of what its two estimates are apart.
+
+    The network does not help where a layer before the wanted one has no noise. There a
+    `GaussianMixtureMIEstimator` with the same settings, on at least 128 draws, is asked
+    instead.
 
     Each `Information` has the diagnostics
 
     from_network : bool
         Whether the weights were used; else the estimate is from activations alone.
+    method : {"kernels", "decoder", "activations"}
+        Which way.
     n_mc : int
         Noisy passes of each input at which densities were evaluated.
     effective_fraction : float
@@ -103,7 +131,7 @@ class NetworkMIEstimator(MutualInfoEstimator):
         Mean over points of the second less the first, in nats: in expectation the bias
         that importance sampling leaves in ``conditional_entropy`` is at most half.
 
-    The last three are missing where importance sampling was not tried.
+    The last three are missing where the estimate is from activations.
 
     References
     ----------
@@ -167,10 +195,8 @@ class NetworkMIEstimator(MutualInfoEstimator):
         found = self._through_network(snapshot, X, law, layers, seed)
         return [
             found[layer]
-            if layer in found and found[layer].diagnostics["from_network"]
-            else self._of_activations(
-                snapshot, X, law, layer, seed_at(seed, layer), found.get(layer)
-            )
+            if layer in found
+            else self._of_activations(snapshot, X, law, layer, seed_at(seed, layer))
             for layer in layers
         ]
 
@@ -189,9 +215,95 @@ class NetworkMIEstimator(MutualInfoEstimator):
         device = check_device(home if self.device is None else self.device)
         inputs = check_inputs(X, network.n_features_in, torch.float64).cpu()
         passes = NetworkPasses(network, inputs, law, int(self.n_draws), device)
+        found: dict[int, Information] = {}
         with torch_threads(effective_n_jobs(self.n_jobs)):
-            means = self._integrate(passes, known, seed)
-        return {layer: self._information(means[layer], law) for layer in known}
+            for layer in known:
+                information = self._decoded(passes, layer, seed_at(seed, layer, 0))
+                if information is not None:
+                    found[layer] = information
+            rest = [layer for layer in known if layer not in found]
+            means = self._integrate(passes, rest, seed) if rest else {}
+        found |= {
+            layer: self._information(means[layer], passes, layer) for layer in rest
+        }
+        return found
+
+    def _decoded(
+        self, passes: NetworkPasses, layer: int, seed: int
+    ) -> Information | None:
+        """Estimate by decoder and chain, where kernels will not say more."""
+        # Each input has one centre in the first layer: kernels are exact there.
+        if layer == 1 or len(passes.inputs) == 1:
+            return None
+        network, law = passes.network.up_to(layer), passes.law
+        decoded = DecodedLayer(network, passes.inputs, law, layer)
+        kernels = kernel_width(passes, layer, seed_at(seed, 1))
+        if not decoded.is_exact and kernels <= CERTAIN_WIDTH:
+            return None
+        plan = decoded.plan(chain_sizes(network), seed_at(seed, 2))
+        if kernels <= plan.width and not decoded.is_exact:
+            return None
+        n_inputs = len(passes.inputs)
+        n_mc = self._first_n_mc(n_inputs)
+        if self.n_mc == "auto":
+            n_mc = enough_n_mc(plan.spread, n_inputs, n_mc)
+        work = Work(n_mc, plan.size)
+        found, work = self._worked(decoded, plan, work, seed_at(seed, 3))
+        return self._of_decoder(found, work, law)
+
+    def _worked(
+        self, decoded: DecodedLayer, plan: Plan, work: Work, seed: int
+    ) -> tuple[Found, Work]:
+        """Do more until the wanted error, or the allowed work, is reached."""
+        for round_ in count():
+            found = decoded.estimate(plan, work, seed_at(seed, round_))
+            if self.tol is None:
+                return found, work
+            more = more_work(
+                work, found, self.tol, len(decoded.inputs), int(self.max_samples)
+            )
+            if more == work:
+                return found, work
+            work = more
+        raise AssertionError("rounds end by returning")
+
+    def _of_decoder(self, found: Found, work: Work, law: InputLaw) -> Information:
+        diagnostics = {
+            name: float(values.mean())
+            for name, values in density_diagnostics(found.density).items()
+        }
+        estimates: dict[str, Any] = found.estimates
+        information = Information(
+            **estimates,
+            diagnostics={
+                "from_network": True,
+                "method": "decoder",
+                "n_mc": work.n_mc,
+                **diagnostics,
+            },
+            limits=(
+                *_badly_sampled(diagnostics["density_gap"]),
+                *self._decoder_tol_missed(found, work),
+            ),
+            advice="Set tol, or look at more noise or at layers with fewer units.",
+        )
+        return information.of(law)
+
+    def _decoder_tol_missed(
+        self, found: Found, work: Work
+    ) -> tuple[EstimateNotConvergedWarning, ...]:
+        if self.tol is None or found.error <= self.tol:
+            return ()
+        which = (
+            "Half the bracket" if found.half_width > self.tol else "The standard error"
+        )
+        size = work.size
+        message = (
+            f"{which} of I(X;T) is {found.error:.2g} nats after {work.n_mc} noisy "
+            f"passes of each input and {size.n_points} chains of {size.n_steps} steps, "
+            f"above tol={self.tol}. Raise max_samples or tol."
+        )
+        return (EstimateNotConvergedWarning(message),)
 
     def _integrate(
         self, passes: NetworkPasses, layers: list[int], seed: int
@@ -225,26 +337,35 @@ class NetworkMIEstimator(MutualInfoEstimator):
 
     def _wanted_n_mc(self, means: FreshPasses, law: InputLaw) -> int:
         done = means.n_samples
-        # More passes do not help where importance sampling fails.
-        if self.tol is None or not _is_converged(means):
+        if self.tol is None:
             return done
         allowed = max(done, self.max_samples // len(law.joint))
         errors = _largest_error(means, law), 0.0
         return wanted_n_mc(done, errors, self.tol, allowed)
 
-    def _information(self, means: FreshPasses, law: InputLaw) -> Information:
-        estimates: dict[str, Any] = {
-            name: means.estimate(name) for name in QUANTITIES + BRACKET
-        }
+    def _information(
+        self, means: FreshPasses, passes: NetworkPasses, layer: int
+    ) -> Information:
+        law = passes.law
+        n_units = passes.network.layer_sizes[layer - 1] if layer > 1 else 0
+        estimates: dict[str, Any] = within_bracket(
+            {name: means.estimate(name) for name in QUANTITIES + BRACKET},
+            n_units,
+            law.input_entropy,
+        )
         diagnostics = {name: means.mean(name) for name in DIAGNOSTICS}
         found = Information(
             **estimates,
             diagnostics={
-                "from_network": _is_converged(means),
+                "from_network": True,
+                "method": "kernels",
                 "n_mc": means.n_samples,
                 **diagnostics,
             },
-            limits=self._tol_missed(means, law),
+            limits=(
+                *_badly_sampled(diagnostics["density_gap"]),
+                *self._tol_missed(means, law),
+            ),
             advice="Raise n_draws or the noise, or look at layers with fewer units.",
         )
         return found.of(law)
@@ -268,9 +389,8 @@ class NetworkMIEstimator(MutualInfoEstimator):
         law: InputLaw,
         layer: int,
         seed: int,
-        tried: Information | None,
     ) -> Information:
-        """Estimate from activations alone, keeping what was found out by trying."""
+        """Estimate from activations alone."""
         estimator = GaussianMixtureMIEstimator(
             n_draws=max(self.n_draws, FEWEST_DRAWS_OF_ACTIVATIONS),
             n_mc=self.n_mc,
@@ -280,19 +400,8 @@ class NetworkMIEstimator(MutualInfoEstimator):
             n_jobs=self.n_jobs,
         )
         (found,) = estimator.estimate_layers(snapshot, X, law, [layer], seed)
-        diagnostics = {"from_network": False, **found.diagnostics}
-        if tried is None:
-            return replace(found, diagnostics=diagnostics)
-        gap = tried.diagnostics["density_gap"]
-        failed = ImportanceSamplingWarning(
-            "Importance sampling through the network did not converge: its estimates "
-            f"of log p(t|x) from below and above are {gap:.2g} nats apart on average. "
-            "An estimate from activations alone stands there instead (see "
-            "from_network)."
-        )
-        diagnostics |= {name: tried.diagnostics[name] for name in DIAGNOSTICS}
-        limits = (failed, *found.limits)
-        return replace(found, diagnostics=diagnostics, limits=limits)
+        diagnostics = {"from_network": False, "method": "activations"}
+        return replace(found, diagnostics=diagnostics | found.diagnostics)
 
     def _check_parameters(self) -> None:
         if check_scalar(self.n_draws, "n_draws", Integral, min_val=1) < N_BLOCKS:
@@ -381,8 +490,15 @@ def network_mutual_info(
     )
 
 
-def _is_converged(means: FreshPasses) -> bool:
-    return means.mean("density_gap") <= LARGEST_MEAN_GAP
+def _badly_sampled(density_gap: float) -> tuple[ImportanceSamplingWarning, ...]:
+    if density_gap <= LARGEST_MEAN_GAP:
+        return ()
+    message = (
+        "Importance sampling through the network did not converge: its estimates of "
+        f"log p(t|x) from below and above are {density_gap:.2g} nats apart on average, "
+        "which the standard errors of h(T|X) and h(T) hold."
+    )
+    return (ImportanceSamplingWarning(message),)
 
 
 def _largest_error(means: FreshPasses, law: InputLaw) -> float:

@@ -24,9 +24,9 @@ from skib._validation import seed_at
 from skib.mutual_info._input_law import InputLaw
 from skib.mutual_info._stratified import Terms
 
-__all__ = ["DIAGNOSTICS", "NetworkPasses"]
+__all__ = ["DIAGNOSTICS", "NetworkPasses", "density_diagnostics"]
 
-N_PAIRS = 8
+N_PAIRS = 4
 # Nats between the estimates of one log p(t | x) from above and from below from which
 # on the point counts as not converged.
 UNCONVERGED_GAP = 1.0
@@ -84,25 +84,66 @@ class NetworkPasses:
             # No noise comes before the first layer: its draws are all equal.
             clouds = passes.clean[layer - 1][:, : 1 if layer == 1 else n_draws]
             noise = points.noise[layer - 1]
-            terms = self._layer_terms(layer, density, clouds, noise)
+            groups = torch.arange(len(self.inputs)).repeat_interleave(n_mc)
+            draws = torch.arange(n_mc).repeat(len(self.inputs)) % clouds.shape[1]
+            terms = self._layer_terms(layer, density, clouds, noise, groups, draws)
             yield layer, terms, clouds.shape[1]
 
+    def pilot(self, layer: int, groups: Tensor, seed: int) -> tuple[float, float]:
+        """Look at some points how wide the bracket of a layer will be.
+
+        Parameters
+        ----------
+        layer : int
+            From 2.
+        groups : integer Tensor of shape (n_points,)
+            Inputs of the points.
+        seed : int
+
+        Returns
+        -------
+        width, density_gap : float
+            Means over the points, in nats.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        network = self.network.up_to(layer)
+        n_draws = N_BLOCKS * math.ceil(self.n_draws / N_BLOCKS)
+        first = network.first_clean(self.inputs)[:, None].expand(-1, n_draws, -1)
+        passes = network.sample_from(first, generator)
+        draws = torch.arange(len(groups)) % n_draws
+        points = NoisyPass(
+            *(
+                [part[groups, draws] for part in parts]
+                for parts in (passes.clean, passes.noise)
+            )
+        )
+        density = layer_log_density(network, layer, points, N_PAIRS, generator)
+        clouds, noise = passes.clean[layer - 1], points.noise[layer - 1]
+        terms = self._layer_terms(layer, density, clouds, noise, groups, draws).values
+        width = terms["mutual_info_high"] - terms["mutual_info_low"]
+        return float(width.mean()), float(terms["density_gap"].mean())
+
     def _layer_terms(
-        self, layer: int, density: ConditionalDensity, clouds: Tensor, noise: Tensor
+        self,
+        layer: int,
+        density: ConditionalDensity,
+        clouds: Tensor,
+        noise: Tensor,
+        groups: Tensor,
+        draws: Tensor,
     ) -> Terms:
         """Terms whose weighted means are the estimates of one layer."""
         noise_std = self.network.noise_std[layer - 1]
         n_inputs, n_draws, n_units = clouds.shape
-        n_mc = len(noise) // n_inputs
+        n_mc = len(noise) / n_inputs
         log_normalizer = n_units * math.log(math.sqrt(2 * math.pi) * noise_std)
         log_kernel = -0.5 * noise.square().sum(1) - log_normalizer
         own = OwnDensity(density.low - log_kernel, density.high - log_kernel)
-        groups = torch.arange(n_inputs).repeat_interleave(n_mc)
         found = network_terms(
             own,
             self.law.joint[groups],
             self.law.label_weights,
-            self._kernel_sums(clouds, groups, noise_std * noise, noise_std),
+            self._kernel_sums(clouds, groups, draws, noise_std * noise, noise_std),
             n_draws,
         )
         # The mean of -log_kernel is known: only what the network adds is sampled.
@@ -111,14 +152,18 @@ class NetworkPasses:
         # they are: it takes noise away, but the sampling error of the draws stays.
         control = (1 - n_mc / n_draws if n_draws > 1 else 1.0) * found.control
         terms = _terms(found, conditional, control, has_draws=n_draws > 1)
-        terms.values.update(_diagnostics(density))
+        terms.values.update(density_diagnostics(density))
         return terms
 
     def _kernel_sums(
-        self, clouds: Tensor, groups: Tensor, noise: Tensor, noise_std: float
+        self,
+        clouds: Tensor,
+        groups: Tensor,
+        draws: Tensor,
+        noise: Tensor,
+        noise_std: float,
     ) -> KernelSums:
-        n_inputs, n_draws, _ = clouds.shape
-        draws = torch.arange(len(noise) // n_inputs).repeat(n_inputs) % n_draws
+        n_draws = clouds.shape[1]
         return kernel_sums(
             clouds.to(self.device),
             self.law.joint.to(self.device),
@@ -166,7 +211,8 @@ def _terms(
     )
 
 
-def _diagnostics(density: ConditionalDensity) -> dict[str, Tensor]:
+def density_diagnostics(density: ConditionalDensity) -> dict[str, Tensor]:
+    """Return what shows how well p(t | x) was importance sampled, point by point."""
     gap = density.high - density.low
     return {
         "effective_fraction": density.effective_fraction,

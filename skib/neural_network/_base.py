@@ -12,22 +12,28 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skib._numerics.noisy_network import NoisyNetwork, OutputLayer
-from skib._validation import as_numpy, check_layer, check_layer_noise
+from skib._validation import (
+    as_dense,
+    as_numpy,
+    as_tensor,
+    check_layer,
+    check_layer_activation,
+    check_layer_noise,
+    check_weights,
+)
 from skib.neural_network._books import match_books, start_books
 from skib.neural_network._callbacks import CallbackSupportMixin, with_callbacks
 from skib.neural_network._fit import fit_networks
 from skib.neural_network._network_in_training import Data
-from skib.neural_network._parameters import (
-    check_parameters,
-    check_sample_weight,
-    hidden_sizes,
-)
+from skib.neural_network._parameters import check_parameters, hidden_sizes
 from skib.recording import NetworkSnapshot
 
 __all__ = ["BaseNoisyMLP", "is_stochastic"]
+
+SPARSE_FORMATS = ("csr", "csc")
 
 
 def is_stochastic(estimator):
@@ -115,10 +121,11 @@ class BaseNoisyMLP(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training inputs.
-        y : array-like of shape (n_samples,)
-            Labels, or the values to regress on, then also (n_samples, n_outputs).
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training inputs; sparse ones are made dense.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, zeros and ones that say which of several labels apply, or the
+            values to regress on.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample in the loss; those of weight 0 are left out.
 
@@ -135,12 +142,13 @@ class BaseNoisyMLP(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
 
         Returns
         -------
         activations : ndarray of shape (n_samples, n_units)
+            In the type of the weights.
         """
         check_is_fitted(self)
         layer = self.transform_layer
@@ -154,7 +162,7 @@ class BaseNoisyMLP(
 
         Parameters
         ----------
-        X : array-like or Tensor of shape (n_samples, n_features)
+        X : array-like, sparse matrix or Tensor of shape (n_samples, n_features)
             Inputs; a tensor may live on any device.
         layer : int, default=-1
             Hidden layer, counted from 1; -1 is the last.
@@ -187,22 +195,34 @@ class BaseNoisyMLP(
             )
         goes_on = incremental or self.warm_start
         is_first = not (goes_on and hasattr(self, "coefs_"))
-        X, y = self._validate_pair(as_numpy(X), as_numpy(y), is_first)
+        X, y = self._validate_pair(as_numpy(X), as_numpy(y, "y"), is_first)
         if is_first:
             self._learn_outputs(y, classes)
         targets = self._make_targets(y, incremental)
-        sample_weight = check_sample_weight(as_numpy(sample_weight), X)
+        data = _weigh(X, targets, y, sample_weight)
         if is_first:
             self._random_state = check_random_state(self.random_state)
             self._initialize(X.shape[1], targets.shape[1])
         self._check_architecture()
         match_books(self)
         self.n_iter_ = 0
-        if sample_weight is not None and (sample_weight == 0).any():
-            used = sample_weight > 0
-            X, targets, y = X[used], targets[used], y[used]
-            sample_weight = sample_weight[used]
-        return Data(X, targets, y, sample_weight)
+        return data
+
+    def _validate_arrays(self, X, y, reset, **options):
+        """Return dense inputs, and targets that are one column or several."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=SPARSE_FORMATS,
+            dtype=self.dtype,
+            multi_output=True,
+            reset=reset,
+            **options,
+        )
+        X, y = as_dense(X), as_dense(y)
+        is_column = y.ndim == 2 and y.shape[1] == 1
+        return X, column_or_1d(y, warn=True) if is_column else y
 
     def _initialize(self, n_features, n_outputs):
         sizes = [n_features, *hidden_sizes(self), n_outputs]
@@ -214,7 +234,6 @@ class BaseNoisyMLP(
         self.intercepts_ = [intercept for _, intercept in layers]
         self.n_layers_ = len(sizes)
         self.n_outputs_ = n_outputs
-        self.out_activation_ = self._output
         start_books(self)
         for leftover in ("recording_", "_optimizer"):
             if hasattr(self, leftover):
@@ -232,11 +251,14 @@ class BaseNoisyMLP(
     def _check_inputs(self, X, *, keep_tensors=False):
         if keep_tensors and isinstance(X, torch.Tensor):
             return X
-        return validate_data(self, as_numpy(X), dtype=self.dtype, reset=False)
-
-    def _predict_outputs(self, X):
-        check_is_fitted(self)
-        return self._snapshot().outputs(self._check_inputs(X))
+        X = validate_data(
+            self,
+            as_numpy(X),
+            accept_sparse=SPARSE_FORMATS,
+            dtype=self.dtype,
+            reset=False,
+        )
+        return as_dense(X)
 
     def _sample_outputs(self, X, n_draws, random_state):
         check_is_fitted(self)
@@ -247,17 +269,18 @@ class BaseNoisyMLP(
     def _snapshot(self, weights=None):
         """Return the network with these weights; None is the fitted ones."""
         coefs, intercepts = (
-            tuple(map(torch.tensor, part))
+            tuple(map(as_tensor, part))
             for part in weights or (self.coefs_, self.intercepts_)
         )
         n_hidden = self.n_layers_ - 2
-        activations = (self.activation,) * n_hidden
-        return NetworkSnapshot(
-            NoisyNetwork(
-                coefs[:-1], intercepts[:-1], activations, self._sampling_noise()
-            ),
-            OutputLayer(coefs[-1], intercepts[-1], self.out_activation_),
+        network = NoisyNetwork(
+            coefs[:-1],
+            intercepts[:-1],
+            check_layer_activation(self.activation, n_hidden),
+            self._sampling_noise(),
         )
+        output = OutputLayer(coefs[-1], intercepts[-1], self.out_activation_)
+        return NetworkSnapshot(network, output, getattr(self, "classes_", None))
 
     def _sampling_noise(self):
         """Noise outside training, one value per hidden layer."""
@@ -267,6 +290,7 @@ class BaseNoisyMLP(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags
 
@@ -281,3 +305,16 @@ def _draw_layer(n_in, n_out, random, dtype):
     bound = 1 / np.sqrt(n_in)
     coef = random.uniform(-bound, bound, (n_in, n_out))
     return coef.astype(dtype), random.uniform(-bound, bound, n_out).astype(dtype)
+
+
+def _weigh(X, targets, y, sample_weight):
+    """Return the training data without rows of weight 0, weights by their largest."""
+    sample_weight = as_numpy(sample_weight, "sample_weight")
+    weights = check_weights(sample_weight, len(X))
+    if weights is None:
+        return Data(X, targets, y, None)
+    largest = float(np.asarray(sample_weight).max())
+    used = weights > 0
+    if not used.all():
+        X, targets, y, weights = X[used], targets[used], y[used], weights[used]
+    return Data(X, targets, y, weights, largest)

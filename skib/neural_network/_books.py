@@ -39,9 +39,7 @@ class Recorder:
         self.intercepts.append(intercepts)
 
     def to_recording(self, **meaning):
-        """Return what was collected; None if nothing was."""
-        if not self.epochs:
-            return None
+        """Return what was collected, at least one epoch."""
         return Recording(self.epochs, self.coefs, self.intercepts, **meaning)
 
 
@@ -70,7 +68,7 @@ class Books:
         self.best_weights = None
 
     def end_epoch(self, loss, n_samples):
-        """Enter one epoch; return whether training is over."""
+        """Enter one epoch; return the parameter that ends training, or None."""
         books = self.estimator
         books.n_iter_ += 1
         books.t_ += n_samples
@@ -83,8 +81,8 @@ class Books:
             self._compare_score(self.score())
         is_patient = books._no_improvement_count <= books.n_iter_no_change
         if is_patient or books.solver == "lbfgs":
-            return False
-        return self._is_over()
+            return None
+        return self._stop_or_slow_down()
 
     def _compare_loss(self, loss):
         books = self.estimator
@@ -106,7 +104,7 @@ class Books:
             0 if is_better else books._no_improvement_count + 1
         )
 
-    def _is_over(self):
+    def _stop_or_slow_down(self):
         books = self.estimator
         what = "Training loss" if self.score is None else "Validation score"
         reason = (
@@ -116,9 +114,9 @@ class Books:
         if self.slow_down():
             self._say(f"{reason} Lowering the learning rate.")
             books._no_improvement_count = 0
-            return False
+            return None
         self._say(f"{reason} Stopping.")
-        return True
+        return "n_iter_no_change" if self.score is None else "early_stopping"
 
     def _say(self, message):
         if self.estimator.verbose:

@@ -6,7 +6,12 @@ import warnings
 
 import torch
 
-from skib._validation import check_device, check_layer_noise
+from skib._validation import (
+    as_tensor,
+    check_device,
+    check_layer_activation,
+    check_layer_noise,
+)
 from skib.neural_network._optimizers import Adam, StochasticGradientDescent
 from skib.neural_network._stack import NetworkStack
 from skib.neural_network._training import NoiseSource, Trainer
@@ -36,17 +41,20 @@ def _dtype(estimator):
     return torch.float64 if estimator.dtype == "float64" else torch.float32
 
 
-def make_stack(estimators):
+def make_stack(estimators, data):
     """Return the networks of these estimators, side by side."""
     first = estimators[0]
+    sizes, dtype = _layer_sizes(first), _dtype(first)
+    # The penalty is divided by the weight of a batch, here in units of the largest.
+    alpha = float(first.alpha) / data.largest_weight
     stack = NetworkStack(
-        _layer_sizes(first),
+        sizes,
         len(estimators),
-        activation=first.activation,
-        loss=first._loss,
+        activations=check_layer_activation(first.activation, len(sizes) - 2),
+        output=first.out_activation_,
         noise_is_factor=first.noise != "additive",
-        alpha=first.alpha,
-        dtype=_dtype(first),
+        alpha=min(alpha, torch.finfo(dtype).max),
+        dtype=dtype,
         device=check_device(first.device),
     )
     for network, estimator in enumerate(estimators):
@@ -73,6 +81,10 @@ def make_trainer(estimators, data, rows, stack, optimizer):
     """Return what runs the epochs; ``rows`` are the training rows of each."""
     first = estimators[0]
     on = {"dtype": stack.flat.dtype, "device": stack.flat.device}
+
+    def there(array):
+        return as_tensor(array).to(**on)
+
     weights = data.sample_weight
     noise = NoiseSource(
         first.noise,
@@ -84,9 +96,9 @@ def make_trainer(estimators, data, rows, stack, optimizer):
     return Trainer(
         stack,
         optimizer,
-        torch.tensor(data.X, **on),
-        torch.tensor(data.targets, **on),
-        None if weights is None else torch.tensor(weights, **on),
+        there(data.X),
+        there(data.targets),
+        None if weights is None else there(weights),
         rows,
         batch_size=_batch_size(first, len(rows[0])),
         shuffles=[e._random_state for e in estimators] if first.shuffle else None,
@@ -104,4 +116,4 @@ def _batch_size(estimator, n_samples):
             f"training samples: {n_samples} is used.",
             stacklevel=5,
         )
-    return min(estimator.batch_size, n_samples)
+    return min(int(estimator.batch_size), n_samples)

@@ -7,7 +7,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skib.neural_network._base import BaseNoisyMLP, is_stochastic
 from skib.neural_network._callbacks import with_callbacks
@@ -26,19 +26,18 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     ``predict_proba``, ``score`` and ``transform`` are without noise.
 
     Parameters, attributes and their meaning are those of
-    :class:`sklearn.neural_network.MLPClassifier` wherever it has them. What differs:
-    two classes have two softmax outputs, weights start as in ``torch.nn.Linear``
-    (uniform within ``1 / sqrt(n_in)``), and the recipe of the paper is
-    ``alpha=0, n_iter_no_change=np.inf``: without penalty, for exactly ``max_iter``
-    epochs.
+    :class:`sklearn.neural_network.MLPClassifier` wherever it has them; what differs is
+    in the Notes. The recipe of the paper is ``alpha=0, n_iter_no_change=np.inf``:
+    without penalty, for exactly ``max_iter`` epochs.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer; at least one layer.
-    activation : {"relu", "tanh", "leaky_relu", "logistic", "identity"}, \
-            default="relu"
-        Activation of the hidden layers; "leaky_relu" has slope 0.01 below zero.
+    activation : str or sequence of str, default="relu"
+        Activation of the hidden layers, one or one for each: "relu", "tanh",
+        "leaky_relu" (slope 0.01 below zero), "elu", "gelu", "silu", "softplus",
+        "logistic" or "identity".
     noise_std : float or sequence of float, default=0.05
         Standard deviation of the noise, in activation units: one value, or one for
         each hidden layer. 0 is the deterministic network.
@@ -81,7 +80,7 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     tol : float, default=1e-4
         Smallest gain that counts as an improvement.
     verbose : bool, default=False
-        Whether to print the loss of each epoch.
+        Whether to print the loss of each epoch, and what stopped training.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights, loss curve and recording of the
         call before.
@@ -94,13 +93,16 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         best weights. The recording keeps the path as it was.
     validation_fraction : float, default=0.1
         Fraction held out by ``early_stopping``.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of the two moments of "adam".
+    beta_1 : float, default=0.9
+        Decay of the first moment of "adam".
+    beta_2 : float, default=0.999
+        Decay of the second moment of "adam".
     epsilon : float, default=1e-8
-        Added to the root of the second moment of "adam".
+        Added to the root of the second moment of "adam", after its correction.
     n_iter_no_change : int or np.inf, default=10
-        Epochs without improvement after which training stops. With np.inf it takes
-        exactly ``max_iter`` epochs, without a warning.
+        Epochs without improvement after which training stops, which may be long before
+        ``max_iter``. With np.inf it takes exactly ``max_iter`` epochs, without a
+        warning.
     max_fun : int, default=15000
         Most evaluations of "lbfgs".
     dtype : {"float32", "float64"}, default="float32"
@@ -111,11 +113,12 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels, in the order of the outputs.
+        Labels, in the order of the outputs; where several may apply, their columns.
     coefs_, intercepts_ : lists of ndarrays (n_in, n_out) and (n_out,)
         Weights of every layer, the output layer last.
     recording_ : Recording
-        Weights at the recorded epochs; only when ``record_epochs`` is given.
+        Weights at the recorded epochs, and what stopped training; only when
+        ``record_epochs`` is given.
     loss_curve_ : list of float
         Mean training loss of each epoch, with noise, in nats.
     loss_, best_loss_ : float
@@ -131,7 +134,7 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     n_layers_, n_outputs_ : int
         Layers, inputs and outputs included, and outputs.
     out_activation_ : str
-        "softmax".
+        "softmax", or "logistic" where several labels may apply.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -142,6 +145,23 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     NoisyMLPRegressor : The same network with squared error.
     fit_seeds : Several random states trained together.
     Recording : What ``recording_`` can do.
+
+    Notes
+    -----
+    What differs from scikit-learn's MLPs, besides the noise:
+
+    - weights and outputs are float32 unless ``dtype="float64"``, whatever X is;
+    - two classes have two softmax outputs, not one logistic output;
+    - weights start as in ``torch.nn.Linear``, uniform within ``1 / sqrt(n_in)``;
+    - "adam" adds ``epsilon`` after correcting the second moment for its start, as
+      Kingma and Ba and ``torch.optim.Adam`` do;
+    - ``n_iter_no_change=np.inf`` asks for ``max_iter`` epochs and does not warn;
+    - a network that ends in weights that are not finite is refused, also where
+      ``early_stopping`` has kept earlier ones;
+    - ``predict_log_proba`` stays finite where probabilities underflow to 0;
+    - a sparse X is made dense;
+    - there is no Poisson loss and, as there, no ``class_weight``: give
+      ``sample_weight``.
 
     References
     ----------
@@ -165,9 +185,6 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
     (4096, 8, 7)
     """
 
-    _loss = "log_loss"
-    _output = "softmax"
-
     @available_if(is_stochastic)
     @with_callbacks
     def partial_fit(self, X, y, sample_weight=None, classes=None):
@@ -175,10 +192,10 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training inputs.
-        y : array-like of shape (n_samples,)
-            Labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or zeros and ones that say which of several labels apply.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample in the loss.
         classes : array-like of shape (n_classes,), default=None
@@ -199,22 +216,23 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or zeros and ones where several may apply.
         """
-        best = self._predict_outputs(X).argmax(axis=1)
-        return self.classes_[best]
+        check_is_fitted(self)
+        return self._snapshot().predict(self._check_inputs(X))
 
     def predict_proba(self, X):
         """Probability of each class, without noise.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
 
         Returns
@@ -222,28 +240,31 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         proba : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return self._predict_outputs(X)
+        check_is_fitted(self)
+        return self._snapshot().predict_proba(self._check_inputs(X))
 
     def predict_log_proba(self, X):
         """Logarithm of the probability of each class, without noise.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
+            In nats, finite where the probability underflows to 0.
         """
-        return np.log(self.predict_proba(X))
+        check_is_fitted(self)
+        return self._snapshot().predict_log_proba(self._check_inputs(X))
 
     def sample_proba(self, X, *, n_draws=100, random_state=None):
         """Class probabilities of noisy passes; their spread is the noise's doing.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         n_draws : int, default=100
             Noisy passes per input.
@@ -253,19 +274,37 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_draws, n_classes)
+            Columns in the order of ``classes_``.
         """
         return self._sample_outputs(X, n_draws, random_state)
 
     def _validate_pair(self, X, y, reset):
-        X, y = validate_data(self, X, y, dtype=self.dtype, reset=reset)
+        X, y = self._validate_arrays(X, y, reset)
         check_classification_targets(y)
+        if y.ndim == 2 and not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                "y of several columns must hold zeros and ones, which say for each "
+                f"label whether it applies. Got values {np.unique(y)[:5].tolist()}."
+            )
         return X, y
 
     def _learn_outputs(self, y, classes):
-        self.classes_ = np.unique(y if classes is None else classes)
+        self.out_activation_ = "softmax" if y.ndim == 1 else "logistic"
+        known = np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
+        self.classes_ = known if classes is None else np.unique(classes)
 
     def _make_targets(self, y, incremental):
-        """One-hot labels in the order of ``classes_``."""
+        """One-hot labels in the order of ``classes_``, or the labels that apply."""
+        is_multilabel = self.out_activation_ == "logistic"
+        n_labels = (len(self.classes_),) if is_multilabel else ()
+        if y.shape[1:] != n_labels:
+            raise ValueError(
+                "y must have one column for each of the labels of the network, or be "
+                f"one-dimensional where it tells classes apart. Got shape {y.shape} "
+                f"for the labels {self.classes_.tolist()}."
+            )
+        if is_multilabel:
+            return y
         present = np.unique(y)
         is_known = np.isin(present, self.classes_).all()
         if not is_known or (not incremental and len(present) < len(self.classes_)):
@@ -276,8 +315,13 @@ class NoisyMLPClassifier(ClassifierMixin, BaseNoisyMLP):
         return np.eye(len(self.classes_))[np.searchsorted(self.classes_, y)]
 
     def _score_weights(self, weights, X, y, sample_weight):
-        best = self._snapshot(weights).outputs(X).argmax(axis=1)
-        return accuracy_score(y, self.classes_[best], sample_weight=sample_weight)
+        predicted = self._snapshot(weights).predict(X)
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
 def _check_announced(estimator, classes):

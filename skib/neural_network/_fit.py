@@ -12,11 +12,23 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from skib._numerics.threads import threads_for
+from skib._validation import as_tensor
 from skib.neural_network._books import stops_early
 from skib.neural_network._build import make_optimizer, make_stack, make_trainer
 from skib.neural_network._network_in_training import NetworkInTraining
 
 __all__ = ["fit_networks"]
+
+# Ends of training before convergence, and what to do.
+UNFINISHED = {
+    "max_iter": "Maximum iterations ({0.max_iter}) reached and the optimization has "
+    "not converged yet. Raise max_iter, or set n_iter_no_change=np.inf to train a "
+    "fixed number of epochs.",
+    "max_fun": "Maximum evaluations ({0.max_fun}) reached and the optimization has not "
+    "converged yet. Raise max_fun.",
+    "line_search": "The line search of L-BFGS found no lower loss and the optimization "
+    "has not converged yet. Scale the inputs, or use dtype='float64'.",
+}
 
 
 def fit_networks(estimators, data, *, incremental=False):
@@ -48,7 +60,7 @@ class _Session:
         self.incremental = incremental
         self.n_epochs = 1 if incremental else first.max_iter
         splits = [_split(estimator, data) for estimator in estimators]
-        self.stack = make_stack(estimators)
+        self.stack = make_stack(estimators, data)
         self.optimizer = make_optimizer(estimators, self.stack.flat, go_on=incremental)
         self.trainer = make_trainer(
             estimators, data, [train for train, _ in splits], self.stack, self.optimizer
@@ -66,10 +78,10 @@ class _Session:
 
     def run(self):
         """Train until all networks are done, the epochs are, or the user is."""
-        with _interruptible():
+        with _interruptible(self.networks):
             for _ in range(self.n_epochs):
                 self._run_epoch()
-                if all(network.is_done for network in self.networks):
+                if all(network.stopped_by for network in self.networks):
                     break
         self._finish()
 
@@ -87,19 +99,19 @@ class _Session:
         network, stack, batch = self.networks[0], self.stack, self.trainer.whole_batch()
 
         def loss_and_gradient(flat):
-            stack.flat.copy_(torch.from_numpy(flat))
+            stack.flat.copy_(as_tensor(flat))
             loss = stack.compute_gradient(batch).item()
             return loss, stack.gradient.double().cpu().numpy()
 
         def end_iteration(intermediate_result):
-            stack.flat.copy_(torch.from_numpy(intermediate_result.x))
+            stack.flat.copy_(as_tensor(intermediate_result.x))
             network.begin_epoch()
             network.end_epoch(float(intermediate_result.fun), batch.n_samples)
-            if network.stop_asked:
+            if network.stopped_by is not None:
                 raise StopIteration
 
         first = self.estimators[0]
-        with _interruptible(), torch.no_grad():
+        with _interruptible(self.networks), torch.no_grad():
             result = minimize(
                 loss_and_gradient,
                 stack.flat.double().cpu().numpy(),
@@ -112,16 +124,17 @@ class _Session:
                     "gtol": first.tol,
                 },
             )
-            stack.flat.copy_(torch.from_numpy(result.x))
-            network.is_done = network.stop_asked or result.status == 0
+            stack.flat.copy_(as_tensor(result.x))
+            network.stop(_lbfgs_reason(result, first))
         self._finish()
 
     def _finish(self):
         self.optimizer.park()
         for network in self.networks:
+            if not self.incremental:
+                network.stop("max_iter")
             network.finish()
-        if not self.incremental:
-            _warn_if_unfinished(self.networks, self.n_epochs)
+        _warn_if_unfinished(self.networks)
 
 
 def _split(estimator, data):
@@ -129,41 +142,48 @@ def _split(estimator, data):
     rows = np.arange(len(data.X))
     if not stops_early(estimator):
         return rows, None
+    # As in scikit-learn: several classes, or labels, need not all be held out.
+    n_classes = len(getattr(estimator, "classes_", ()))
+    is_stratified = estimator.out_activation_ == "softmax" and n_classes <= 2
     train, held_out = train_test_split(
         rows,
         random_state=estimator._random_state,
         test_size=estimator.validation_fraction,
-        stratify=data.y if hasattr(estimator, "classes_") else None,
+        stratify=data.y if is_stratified else None,
     )
     if len(held_out) < 2:
         raise ValueError(
-            "early_stopping needs at least 2 validation samples. Got "
-            f"{len(held_out)}: raise validation_fraction or give more data."
+            "The validation set is too small: early_stopping needs at least 2 samples "
+            f"there. Got {len(held_out)}: raise validation_fraction or give more data."
         )
     return train, held_out
 
 
+def _lbfgs_reason(result, estimator):
+    """Say which parameter ended L-BFGS, or that its line search gave up."""
+    if result.status == 0:
+        return "tol"
+    if result.status == 1:
+        return "max_iter" if result.nit >= estimator.max_iter else "max_fun"
+    return "line_search"
+
+
 @contextmanager
-def _interruptible():
+def _interruptible(networks):
     """Let a user stop training and keep what has been reached."""
     try:
         yield
     except KeyboardInterrupt:
+        for network in networks:
+            network.stop("interrupt")
         warnings.warn("Training interrupted by user.", stacklevel=6)
 
 
-def _warn_if_unfinished(networks, n_epochs):
+def _warn_if_unfinished(networks):
     first = networks[0].estimator
-    reached_the_end = any(
-        not network.is_done and network.estimator.n_iter_ >= n_epochs
-        for network in networks
-    )
-    # With n_iter_no_change=inf a fixed number of epochs was asked for.
-    if reached_the_end and np.isfinite(first.n_iter_no_change):
-        warnings.warn(
-            f"Maximum iterations ({n_epochs}) reached and the optimization has not "
-            "converged yet. Raise max_iter, or set n_iter_no_change=np.inf to train "
-            "a fixed number of epochs.",
-            ConvergenceWarning,
-            stacklevel=6,
-        )
+    for reason in {network.stopped_by for network in networks} & UNFINISHED.keys():
+        # With n_iter_no_change=inf a fixed number of epochs was asked for.
+        if reason != "max_iter" or np.isfinite(first.n_iter_no_change):
+            warnings.warn(
+                UNFINISHED[reason].format(first), ConvergenceWarning, stacklevel=6
+            )

@@ -26,13 +26,21 @@ class Data:
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Labels or values as ``score`` takes them.
     sample_weight : ndarray of shape (n_samples,) or None
-        All positive.
+        All positive, in units of the largest.
+    largest_weight : float
+        That unit: the penalty, unlike the loss, depends on it.
     """
 
     X: np.ndarray
     targets: np.ndarray
     y: np.ndarray
     sample_weight: np.ndarray | None
+    largest_weight: float = 1.0
+
+    def weights_as_given(self):
+        """Return the sample weights in the units of the user, or None."""
+        weights = self.sample_weight
+        return None if weights is None else weights * self.largest_weight
 
 
 class NetworkInTraining:
@@ -53,18 +61,16 @@ class NetworkInTraining:
 
     Attributes
     ----------
-    is_done : bool
-        Whether no further epoch counts.
-    stop_asked : bool
-        Whether a callback ended training.
+    stopped_by : str or None
+        What ended training, after which no further epoch counts; see
+        :class:`skib.recording.Recording`.
     """
 
     def __init__(self, session, position, estimator, data, held_out):
         self.session = session
         self.position = position
         self.estimator = estimator
-        self.is_done = False
-        self.stop_asked = False
+        self.stopped_by = None
         self.final = None
         self.schedule = _schedule_of(estimator, session)
         self.recorder = self._make_recorder(estimator, session.incremental)
@@ -77,7 +83,7 @@ class NetworkInTraining:
             slow_down=session.optimizer.slow_down,
         )
         self.callbacks = FitCallbacks(
-            estimator, session.n_epochs, data.X, data.y, data.sample_weight
+            estimator, session.n_epochs, data.X, data.y, data.weights_as_given()
         )
         self.record()
 
@@ -87,23 +93,27 @@ class NetworkInTraining:
 
     def state(self):
         """Return the attributes that make the estimator a fitted one, now."""
-        coefs, intercepts = self.weights()
-        return {"coefs_": coefs, "intercepts_": intercepts, **self._recorded()}
+        return self._fitted(self.weights())
 
     def begin_epoch(self):
-        if not self.is_done:
+        if self.stopped_by is None:
             self.callbacks.begin_epoch()
 
     def end_epoch(self, loss, n_samples):
         """Book, record and announce an epoch; keep the weights if it is the last."""
-        if self.is_done:
+        if self.stopped_by is not None:
             return
-        is_over = self.books.end_epoch(loss, n_samples)
+        stopped_by = self.books.end_epoch(loss, n_samples)
         self.record()
-        self.stop_asked = bool(self.callbacks.end_epoch(self.state))
-        if is_over or self.stop_asked:
-            self.is_done = True
+        if self.callbacks.end_epoch(self.state):
+            stopped_by = stopped_by or "callback"
+        if stopped_by is not None:
+            self.stopped_by = stopped_by
             self.final = self.weights()
+
+    def stop(self, reason):
+        """Note what ended training, unless it had ended before."""
+        self.stopped_by = self.stopped_by or reason
 
     def record(self):
         """Tell the recorder which epoch has been reached."""
@@ -114,11 +124,12 @@ class NetworkInTraining:
         """Write the fitted attributes."""
         last = self.final or self.weights()
         self._record_last(last)
-        best = self.books.best_weights or last
-        self.estimator.coefs_, self.estimator.intercepts_ = best
-        for name, value in self._recorded().items():
+        fitted = self._fitted(self.books.best_weights or last)
+        for name, value in fitted.items():
             setattr(self.estimator, name, value)
-        self.callbacks.end_fit(self.state)
+        if self.estimator.verbose and self.stopped_by is not None:
+            print(f"Stopped by {self.stopped_by} after {self.estimator.n_iter_} epochs")
+        self.callbacks.end_fit(lambda: fitted)
         if not all(np.isfinite(array).all() for part in last for array in part):
             raise ValueError(
                 "Training ended in weights that are not finite. Scale the inputs, or "
@@ -142,17 +153,20 @@ class NetworkInTraining:
         earlier = getattr(estimator, "recording_", None) if goes_on else None
         return Recorder(self.schedule, earlier)
 
-    def _recorded(self):
-        if self.recorder is None:
-            return {}
+    def _fitted(self, weights):
+        coefs, intercepts = weights
+        fitted = {"coefs_": coefs, "intercepts_": intercepts}
         estimator = self.estimator
-        recording = self.recorder.to_recording(
-            activation=estimator.activation,
-            noise_std=estimator._sampling_noise(),
-            output=estimator.out_activation_,
-            classes=getattr(estimator, "classes_", None),
-        )
-        return {} if recording is None else {"recording_": recording}
+        if self.recorder is not None and self.recorder.epochs:
+            fitted["recording_"] = self.recorder.to_recording(
+                activation=estimator.activation,
+                noise_std=estimator._sampling_noise(),
+                output=estimator.out_activation_,
+                classes=getattr(estimator, "classes_", None),
+                feature_names_in_=getattr(estimator, "feature_names_in_", None),
+                stopped_by=self.stopped_by,
+            )
+        return fitted
 
     def _scorer(self, data, held_out):
         weight = data.sample_weight

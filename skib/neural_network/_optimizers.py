@@ -74,28 +74,29 @@ class StochasticGradientDescent(_Optimizer):
         self.learning_rate_init = learning_rate_init
         self.schedule = learning_rate
         self.power_t = power_t
-        self.momentum = momentum
+        self.momentum = float(momentum)
         self.nesterovs_momentum = nesterovs_momentum
-        self.rate = float(learning_rate_init)
+        self.learning_rate = float(learning_rate_init)
         self.velocity = torch.zeros_like(like)
 
     def step_(self, flat: Tensor, gradient: Tensor) -> None:
         """Move the weights, in place."""
-        self.velocity.mul_(self.momentum).sub_(gradient, alpha=self.rate)
+        self.velocity.mul_(self.momentum).sub_(gradient, alpha=self.learning_rate)
         if self.nesterovs_momentum:
             flat.add_(self.velocity, alpha=self.momentum)
-            flat.sub_(gradient, alpha=self.rate)
+            flat.sub_(gradient, alpha=self.learning_rate)
         else:
             flat.add_(self.velocity)
 
     def end_epoch(self, n_samples_seen: int) -> None:
         """Lower the rate of the "invscaling" schedule."""
         if self.schedule == "invscaling":
-            self.rate = self.learning_rate_init / (n_samples_seen + 1) ** self.power_t
+            decay = (n_samples_seen + 1) ** self.power_t
+            self.learning_rate = self.learning_rate_init / decay
 
     def slow_down(self) -> bool:
         """Divide the rate of the "adaptive" schedule by five while there is room."""
-        if self.schedule != "adaptive" or self.rate <= 1e-6:
+        if self.schedule != "adaptive" or self.learning_rate <= 1e-6:
             return False
-        self.rate /= 5
+        self.learning_rate /= 5
         return True

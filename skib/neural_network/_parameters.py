@@ -1,59 +1,102 @@
-"""Checks of the parameters of the noisy networks, and of sample weights."""
+"""Checks of the parameters of the noisy networks, one table."""
 
 from __future__ import annotations
 
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_array, check_scalar
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils import check_random_state, check_scalar
 
-from skib._numerics.activations import ACTIVATIONS
-from skib._validation import check_device, check_layer_noise, check_option
+from skib._validation import (
+    check_device,
+    check_layer,
+    check_layer_activation,
+    check_layer_noise,
+    check_option,
+)
 from skib.neural_network._training import NOISE_KINDS
 
-__all__ = ["check_parameters", "check_sample_weight", "hidden_sizes"]
+__all__ = ["check_parameters", "hidden_sizes"]
 
-OPTIONS = {
-    "activation": ACTIVATIONS,
-    "solver": ["lbfgs", "sgd", "adam"],
-    "learning_rate": ["constant", "invscaling", "adaptive"],
-    "noise": NOISE_KINDS,
-    "dtype": ["float32", "float64"],
-}
 
-# Type, smallest and largest value, and which of the two is allowed itself.
-NUMBERS = {
-    "alpha": (Real, 0, None, "left"),
-    "learning_rate_init": (Real, 0, None, "neither"),
-    "power_t": (Real, 0, None, "left"),
-    "max_iter": (Integral, 1, None, "left"),
-    "tol": (Real, 0, None, "left"),
-    "momentum": (Real, 0, 1, "both"),
-    "validation_fraction": (Real, 0, 1, "left"),
-    "beta_1": (Real, 0, 1, "left"),
-    "beta_2": (Real, 0, 1, "left"),
-    "epsilon": (Real, 0, None, "neither"),
-    "n_iter_no_change": (Real, 1, None, "left"),
-    "max_fun": (Integral, 1, None, "left"),
-    "orthonormality": (Real, 0, None, "left"),
+def _one_of(*options):
+    return lambda name, value: check_option(name, value, options)
+
+
+def _number(kind, low, high=None, closed="left"):
+    """Wanted: a finite number between two bounds, of which ``closed`` are allowed."""
+
+    def check(name, value):
+        check_scalar(
+            value, name, kind, min_val=low, max_val=high, include_boundaries=closed
+        )
+        if not np.isfinite(value):
+            raise ValueError(f"{name} must be finite. Got {name}={value!r}.")
+
+    return check
+
+
+def _or(special, check):
+    """Let one value through besides those of ``check``."""
+
+    def check_others(name, value):
+        if not (isinstance(value, type(special)) and value == special):
+            check(name, value)
+
+    return check_others
+
+
+def _boolean(name, value):
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False. Got {name}={value!r}.")
+
+
+def _verbosity(name, value):
+    if not isinstance(value, np.bool_):
+        check_scalar(value, name, Integral, min_val=0)
+
+
+def _random_state(name, value):
+    check_random_state(value)
+
+
+# Names, types and bounds of scikit-learn's MLPs, and after them those of noise.
+PARAMETERS = {
+    "solver": _one_of("lbfgs", "sgd", "adam"),
+    "alpha": _number(Real, 0),
+    "batch_size": _or("auto", _number(Integral, 1)),
+    "learning_rate": _one_of("constant", "invscaling", "adaptive"),
+    "learning_rate_init": _number(Real, 0, closed="neither"),
+    "power_t": _number(Real, 0),
+    "max_iter": _number(Integral, 1),
+    "shuffle": _boolean,
+    "random_state": _random_state,
+    "tol": _number(Real, 0),
+    "verbose": _verbosity,
+    "warm_start": _boolean,
+    "momentum": _number(Real, 0, 1, closed="both"),
+    "nesterovs_momentum": _boolean,
+    "early_stopping": _boolean,
+    "validation_fraction": _number(Real, 0, 1),
+    "beta_1": _number(Real, 0, 1),
+    "beta_2": _number(Real, 0, 1),
+    "epsilon": _number(Real, 0, closed="neither"),
+    "n_iter_no_change": _or(np.inf, _number(Integral, 1)),
+    "max_fun": _number(Integral, 1),
+    "noise": _one_of(*NOISE_KINDS),
+    "orthonormality": _number(Real, 0),
+    "dtype": _one_of("float32", "float64"),
 }
 
 
 def check_parameters(estimator):
     """Refuse the first parameter that makes no sense, in one sentence."""
-    for name, options in OPTIONS.items():
-        check_option(name, getattr(estimator, name), options)
-    for name, (kind, low, high, closed) in NUMBERS.items():
-        value = getattr(estimator, name)
-        check_scalar(
-            value, name, kind, min_val=low, max_val=high, include_boundaries=closed
-        )
-        if np.isnan(value) or (np.isinf(value) and name != "n_iter_no_change"):
-            raise ValueError(f"{name} must be finite. Got {name}={value!r}.")
-    if estimator.batch_size != "auto":
-        check_scalar(estimator.batch_size, "batch_size", Integral, min_val=1)
-    noise_std = check_layer_noise(estimator.noise_std, len(hidden_sizes(estimator)))
+    for name, check in PARAMETERS.items():
+        check(name, getattr(estimator, name))
+    n_hidden = len(hidden_sizes(estimator))
+    check_layer_activation(estimator.activation, n_hidden)
+    check_layer(estimator.transform_layer, n_hidden, "transform_layer")
+    noise_std = check_layer_noise(estimator.noise_std, n_hidden)
     if estimator.solver == "lbfgs" and (any(noise_std) or estimator.orthonormality):
         raise ValueError(
             "solver='lbfgs' needs a loss without noise and without orthonormal "
@@ -74,27 +117,3 @@ def hidden_sizes(estimator):
             f"hidden_layer_sizes={estimator.hidden_layer_sizes!r}."
         )
     return [int(size) for size in sizes]
-
-
-def check_sample_weight(sample_weight, X):
-    """Return the weights as an array in the dtype of X, or None."""
-    if sample_weight is None:
-        return None
-    sample_weight = check_array(
-        sample_weight,
-        ensure_2d=False,
-        dtype=X.dtype,
-        input_name="sample_weight",
-    )
-    if sample_weight.ndim != 1:
-        raise ValueError(
-            "sample_weight must be a 1D array, one weight per sample. Got shape "
-            f"{sample_weight.shape}."
-        )
-    check_consistent_length(X, sample_weight)
-    if (sample_weight < 0).any() or not sample_weight.any():
-        raise ValueError(
-            "sample_weight must be >= 0 and not zero everywhere. Got a smallest "
-            f"weight of {sample_weight.min()} and a sum of {sample_weight.sum()}."
-        )
-    return sample_weight

@@ -15,8 +15,10 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from skib._numerics.activations import ACTIVATIONS
+from skib._validation import as_tensor
 
 __all__ = ["Batch", "NetworkStack"]
 
@@ -57,10 +59,11 @@ class NetworkStack:
         Units from the inputs to the outputs.
     n_networks : int
         How many networks lie side by side.
-    activation : str
-        A key of ``ACTIVATIONS``.
-    loss : {"log_loss", "squared_error"}
-        Cross-entropy of a softmax, or half the mean squared error.
+    activations : sequence of str
+        A key of ``ACTIVATIONS`` for each hidden layer.
+    output : {"softmax", "logistic", "identity"}
+        What the output layer applies. Its loss is the cross-entropy of the classes, or
+        of each label, or half the mean squared error.
     noise_is_factor : bool
         Whether noise multiplies the activations instead of adding to them.
     alpha : float
@@ -81,8 +84,8 @@ class NetworkStack:
         layer_sizes: Sequence[int],
         n_networks: int,
         *,
-        activation: str,
-        loss: str,
+        activations: Sequence[str],
+        output: str,
         noise_is_factor: bool,
         alpha: float,
         dtype: torch.dtype,
@@ -99,8 +102,8 @@ class NetworkStack:
         self.weights = _views(self.flat, shapes)
         self.weight_gradients = _views(self.gradient, shapes)
         self._transposed = [weight[..., :-1].mT for weight in self.weights]
-        self._activation = ACTIVATIONS[activation]
-        self._loss_and_delta = LOSSES[loss]
+        self._activations = [ACTIVATIONS[name] for name in activations]
+        self._loss_and_delta = LOSSES[output]
         self._combine = torch.mul if noise_is_factor else torch.add
         self._noise_is_factor = noise_is_factor
         self._penalty = self._make_penalty(alpha) if alpha > 0 else None
@@ -116,8 +119,8 @@ class NetworkStack:
         for weight, coef, intercept in zip(
             self.weights, coefs, intercepts, strict=True
         ):
-            weight[network, :, :-1] = torch.tensor(coef.T)
-            weight[network, :, -1] = torch.tensor(intercept)
+            weight[network, :, :-1] = as_tensor(coef.T)
+            weight[network, :, -1] = as_tensor(intercept)
 
     def unload(self, network: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Copy one network out: coefs (n_in, n_out) and intercepts (n_out,)."""
@@ -127,11 +130,11 @@ class NetworkStack:
 
     def compute_gradient(self, batch: Batch) -> Tensor:
         """Fill ``gradient`` for one batch; return the loss of each network."""
-        clean, noisy = self._forward(batch)
+        kept, noisy = self._forward(batch)
         scores = torch.bmm(self.weights[-1], noisy[-1])
         loss, delta = self._loss_and_delta(scores, batch.targets, batch.weights)
         total = _total_weight(batch)
-        self._backward(delta.div_(total), clean, noisy, batch.noise)
+        self._backward(delta.div_(total), kept, noisy, batch.noise)
         loss = loss / _per_network(total, -1)
         if self._penalty is None:
             return loss
@@ -150,27 +153,29 @@ class NetworkStack:
             A.mul_(1 + rate).sub_(cubed, alpha=rate)
 
     def _forward(self, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
-        """Hidden activations before noise, and the inputs of every layer."""
-        clean, noisy = [], [batch.inputs]
+        """Return what derivatives are made of, and the inputs of every layer."""
+        kept, noisy = [], [batch.inputs]
         buffers = self._noisy_buffers(batch.n_samples)
         for layer, (buffer, units) in enumerate(buffers):
             scores = torch.bmm(self.weights[layer], noisy[-1])
-            clean.append(self._activation.apply_(scores))
+            activation = self._activations[layer]
+            clean = activation.apply_(scores)
+            kept.append(scores if activation.needs_scores else clean)
             if batch.noise is None:
-                units.copy_(clean[-1])
+                units.copy_(clean)
             else:
-                self._combine(clean[-1], batch.noise[layer], out=units)
+                self._combine(clean, batch.noise[layer], out=units)
             noisy.append(buffer)
-        return clean, noisy
+        return kept, noisy
 
     def _backward(
         self,
         delta: Tensor,
-        clean: list[Tensor],
+        kept: list[Tensor],
         noisy: list[Tensor],
         noise: Sequence[Tensor] | None,
     ) -> None:
-        """Propagate the derivative of the loss by the scores; ``clean`` is used up."""
+        """Propagate the derivative of the loss by the scores; ``kept`` is used up."""
         for layer in range(len(self.weights) - 1, -1, -1):
             torch.bmm(delta, noisy[layer].mT, out=self.weight_gradients[layer])
             if layer == 0:
@@ -178,7 +183,8 @@ class NetworkStack:
             delta = torch.bmm(self._transposed[layer], delta)
             if noise is not None and self._noise_is_factor:
                 delta.mul_(noise[layer - 1])
-            delta = self._activation.pull_back_(delta, clean[layer - 1])
+            activation = self._activations[layer - 1]
+            delta = activation.pull_back_(delta, kept[layer - 1])
 
     def _noisy_buffers(self, n_samples: int) -> list[tuple[Tensor, Tensor]]:
         """Per hidden layer, for this batch size: units above a row of ones, units."""
@@ -235,6 +241,17 @@ def _log_loss(
     return -terms.sum((-2, -1)), delta
 
 
+def _binary_log_loss(
+    scores: Tensor, targets: Tensor, weights: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of each label, summed over labels; its derivative by scores."""
+    terms = binary_cross_entropy_with_logits(scores, targets, reduction="none")
+    delta = torch.sigmoid(scores).sub_(targets)
+    if weights is not None:
+        terms, delta = terms * weights, delta.mul_(weights)
+    return terms.sum((-2, -1)), delta
+
+
 def _squared_error(
     scores: Tensor, targets: Tensor, weights: Tensor | None
 ) -> tuple[Tensor, Tensor]:
@@ -246,4 +263,9 @@ def _squared_error(
     return terms.sum((-2, -1)) / (2 * targets.shape[-2]), delta
 
 
-LOSSES = {"log_loss": _log_loss, "squared_error": _squared_error}
+# By what the output layer applies.
+LOSSES = {
+    "softmax": _log_loss,
+    "logistic": _binary_log_loss,
+    "identity": _squared_error,
+}

@@ -12,14 +12,18 @@ __all__ = ["read_weights", "write_weights"]
 
 Weights = dict[str, list[list[Any]]]
 
+LABELS = ("classes", "feature_names_in_")
+
 
 def write_weights(
-    path: Any, epochs: np.ndarray, weights: Weights, header: dict, classes: Any
+    path: Any, epochs: np.ndarray, weights: Weights, header: dict, labels: dict
 ) -> None:
-    """Write weights by name, epoch and layer; None stands for no bias."""
+    """Write weights by name, epoch and layer; None stands for no bias, no labels."""
     arrays: dict[str, Any] = {"header": np.array(json.dumps(header)), "epochs": epochs}
-    if classes is not None:
-        arrays["classes"] = classes.astype(str) if classes.dtype == object else classes
+    for name, values in labels.items():
+        if values is not None:
+            is_object = values.dtype == object
+            arrays[name] = values.astype(str) if is_object else values
     for name, per_epoch in weights.items():
         for layer, values in enumerate(zip(*per_epoch, strict=True)):
             if values[0] is not None:
@@ -28,8 +32,8 @@ def write_weights(
         np.savez_compressed(file, **arrays)
 
 
-def read_weights(path: Any) -> tuple[np.ndarray, Weights, dict, np.ndarray | None]:
-    """Return epochs, weights, header and classes as they were written."""
+def read_weights(path: Any) -> tuple[np.ndarray, Weights, dict, dict]:
+    """Return epochs, weights, header and labels as they were written."""
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     header = json.loads(str(arrays["header"]))
@@ -44,4 +48,5 @@ def read_weights(path: Any) -> tuple[np.ndarray, Weights, dict, np.ndarray | Non
         ]
         for name in ("coef", "intercept")
     }
-    return arrays["epochs"], weights, header, arrays.get("classes")
+    labels = {name: arrays.get(name) for name in LABELS}
+    return arrays["epochs"], weights, header, labels

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from skib._numerics.noisy_network import OUTPUTS, NoisyNetwork, OutputLayer
+from skib._numerics.noisy_network import NoisyNetwork, OutputLayer
 from skib._validation import (
-    as_numpy,
+    as_tensor,
     check_layer_activation,
     check_layer_noise,
-    check_option,
+    check_new_epochs,
+    check_outputs,
     check_weight_chain,
 )
 from skib.recording._files import read_weights, write_weights
@@ -24,9 +24,9 @@ class Recording:
 
     Activations of any inputs, at any layer and epoch, are made from the weights on
     demand, so a recording stays small. The classifier leaves one in ``recording_``;
-    :meth:`from_weights` makes one from checkpoints of another program.
+    :meth:`from_weights` makes one from checkpoints of another program, and checks them.
 
-    Attributes
+    Parameters
     ----------
     epochs : ndarray of shape (n_epochs,)
         Completed passes over the training data, ascending; 0 is the initial state.
@@ -38,10 +38,21 @@ class Recording:
     noise_std : tuple of float
         Standard deviation of the Gaussian noise added after the activation of each
         hidden layer, in activation units.
-    output : {"softmax", "identity"} or None
+    output : {"softmax", "logistic", "identity"} or None
         What the output layer applies; None when it is not known.
     classes : ndarray or None
         Labels of the outputs, for a classifier.
+    feature_names_in_ : ndarray of shape (n_features_in,) or None
+        Names of the inputs, where the network was fitted to a frame: one whose columns
+        are others, or in another order, is refused.
+    stopped_by : str or None
+        What ended training, as a parameter's name: "max_iter", "n_iter_no_change" (the
+        loss stayed), "early_stopping" (the validation score stayed), "tol" or "max_fun"
+        (of "lbfgs"); or "line_search", "callback", "interrupt". None where the caller
+        decides: ``partial_fit``, `from_weights`.
+
+    Attributes
+    ----------
     layer_sizes : tuple of int
         Units of each hidden layer.
     n_layers : int
@@ -73,14 +84,19 @@ class Recording:
         noise_std,
         output=None,
         classes=None,
+        feature_names_in_=None,
+        stopped_by=None,
     ):
         self.epochs = np.asarray(epochs, dtype=np.int64)
         self.coefs = [list(layers) for layers in coefs]
         self.intercepts = [list(layers) for layers in intercepts]
-        self.activation = activation
+        is_one = isinstance(activation, str)
+        self.activation = activation if is_one else tuple(map(str, activation))
         self.noise_std = tuple(noise_std)
         self.output = output
         self.classes = classes
+        self.feature_names_in_ = feature_names_in_
+        self.stopped_by = stopped_by
 
     @classmethod
     def from_weights(
@@ -105,14 +121,18 @@ class Recording:
             (n_out,), as in scikit-learn (a torch ``Linear.weight`` is transposed).
             Hidden layers; the output layer comes last when ``output`` is given.
             ``intercepts``, an epoch's or a layer's may be None: no bias.
-        activation : {"tanh", "relu", "leaky_relu", "logistic", "identity"}
-            Activation function of the hidden layers, one or one for each.
+        activation : str or sequence of str
+            Activation function of the hidden layers, one or one for each: "tanh",
+            "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "logistic" or
+            "identity".
         noise_std : float or sequence of float
             Standard deviation of the noise after each hidden layer.
-        output : {"softmax", "identity"} or None, default=None
-            What the output layer applies; None when no output layer is given.
-        classes : array-like of shape (n_outputs,), default=None
-            Labels of the outputs.
+        output : {"softmax", "logistic", "identity"} or None, default=None
+            What the output layer applies; None when no output layer is given. One
+            logistic output is the probability of the second of two classes, several
+            are of a label each.
+        classes : array-like of shape (n_classes,), default=None
+            Labels of the classes.
 
         Returns
         -------
@@ -125,8 +145,7 @@ class Recording:
             If shapes do not fit together, a value is not finite, or a name is
             unknown.
         """
-        check_option("output", output, [None, *OUTPUTS])
-        epochs = _check_new_epochs(epochs)
+        epochs = check_new_epochs(epochs)
         intercepts = [None] * len(coefs) if intercepts is None else intercepts
         if not len(epochs) == len(coefs) == len(intercepts):
             raise ValueError(
@@ -146,15 +165,16 @@ class Recording:
                 f"without. Got {sorted(set(map(str, shapes)))}."
             )
         n_hidden = len(shapes[0]) - (output is not None)
+        classes = check_outputs(output, classes, layers[0][0][-1].shape[1])
         check_layer_activation(activation, n_hidden)
         return cls(
             epochs[order],
             [layer_coefs for layer_coefs, _ in layers],
             [layer_intercepts for _, layer_intercepts in layers],
-            activation=activation if isinstance(activation, str) else tuple(activation),
+            activation=activation,
             noise_std=check_layer_noise(noise_std, n_hidden),
             output=output,
-            classes=None if classes is None else np.array(classes),
+            classes=classes,
         )
 
     @property
@@ -258,11 +278,12 @@ class Recording:
         Returns
         -------
         snapshot : NetworkSnapshot
+            Its activations and predictions.
         """
         at = self._position(epoch)
-        coefs = tuple(map(torch.tensor, self.coefs[at]))
+        coefs = tuple(map(as_tensor, self.coefs[at]))
         intercepts = tuple(
-            None if each is None else torch.tensor(each) for each in self.intercepts[at]
+            each if each is None else as_tensor(each) for each in self.intercepts[at]
         )
         n_layers = self.n_layers
         network = NoisyNetwork(
@@ -271,11 +292,10 @@ class Recording:
             check_layer_activation(self.activation, n_layers),
             tuple(self.noise_std),
         )
-        if self.output is None:
-            return NetworkSnapshot(network)
-        return NetworkSnapshot(
-            network, OutputLayer(coefs[-1], intercepts[-1], self.output)
-        )
+        layer = None
+        if self.output is not None:
+            layer = OutputLayer(coefs[-1], intercepts[-1], self.output)
+        return NetworkSnapshot(network, layer, self.classes, self.feature_names_in_)
 
     def predict_proba(self, X, *, epoch):
         """Class probabilities at a recorded epoch, without noise.
@@ -290,14 +310,10 @@ class Recording:
         Returns
         -------
         proba : ndarray or Tensor of shape (n_inputs, n_classes)
-            Columns in the order of ``classes``.
+            Columns in the order of ``classes``. Of several logistic outputs, the
+            probability of each label.
         """
-        if self.output != "softmax":
-            raise ValueError(
-                "predict_proba needs a recording with output='softmax', the last "
-                f"layer being the output layer. Got output={self.output!r}."
-            )
-        return self._outputs(X, epoch)
+        return self.at(epoch).predict_proba(X)
 
     def predict(self, X, *, epoch):
         """Predicted labels, or values of a regression, at a recorded epoch.
@@ -312,12 +328,9 @@ class Recording:
         Returns
         -------
         predictions : ndarray of shape (n_inputs,), or of the shape of the outputs
+            Of several logistic outputs, zeros and ones: which labels apply.
         """
-        outputs = as_numpy(self._outputs(X, epoch))
-        if self.output == "identity":
-            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-        best = outputs.argmax(axis=1)
-        return best if self.classes is None else self.classes[best]
+        return self.at(epoch).predict(X)
 
     def save(self, path):
         """Write the recording to a ``.npz`` file, without pickle.
@@ -325,14 +338,17 @@ class Recording:
         Parameters
         ----------
         path : str or path-like
+            Where to write; an ending is not added.
         """
         header = {
             "activation": self.activation,
             "noise_std": self.noise_std,
             "output": self.output,
+            "stopped_by": self.stopped_by,
         }
         weights = {"coef": self.coefs, "intercept": self.intercepts}
-        write_weights(path, self.epochs, weights, header, self.classes)
+        labels = {"classes": self.classes, "feature_names_in_": self.feature_names_in_}
+        write_weights(path, self.epochs, weights, header, labels)
 
     @classmethod
     def load(cls, path):
@@ -348,21 +364,8 @@ class Recording:
         recording : Recording
             Equal to the one saved.
         """
-        epochs, weights, header, classes = read_weights(path)
-        if not isinstance(header["activation"], str):
-            header["activation"] = tuple(header["activation"])
-        return cls(
-            epochs, weights["coef"], weights["intercept"], classes=classes, **header
-        )
-
-    def _outputs(self, X, epoch):
-        if self.output is None:
-            raise ValueError(
-                "This recording holds hidden layers only, so it predicts nothing. "
-                "Give from_weights the output layer too, with output='softmax' or "
-                "'identity'."
-            )
-        return self.at(epoch).outputs(X)
+        epochs, weights, header, labels = read_weights(path)
+        return cls(epochs, weights["coef"], weights["intercept"], **labels, **header)
 
     def _position(self, epoch):
         found = np.flatnonzero(self.epochs == epoch)
@@ -372,20 +375,6 @@ class Recording:
                 f"{_abridged(self.epochs)}."
             )
         return int(found[0])
-
-
-def _check_new_epochs(epochs):
-    epochs = np.asarray(epochs)
-    is_list = (
-        epochs.ndim == 1 and epochs.size and np.issubdtype(epochs.dtype, np.number)
-    )
-    is_counted = is_list and (epochs >= 0).all() and (epochs == np.floor(epochs)).all()
-    if not is_counted or len(np.unique(epochs)) != len(epochs):
-        raise ValueError(
-            "epochs must be a list of different numbers >= 0, whole ones: completed "
-            f"passes over the training data. Got epochs={epochs!r}."
-        )
-    return epochs.astype(np.int64)
 
 
 def _shapes(coefs, intercepts):

@@ -175,8 +175,8 @@ class TestDraws:
 
     def test_a_dimension_out_of_reach_warns_with_the_bracket(self):
         random = np.random.RandomState(0)
-        clouds = random.randn(40, 1, 60) + random.randn(40, 16, 60)
-        estimator = GaussianMixtureMIEstimator(0.1, n_mc=4, random_state=0)
+        clouds = 0.3 * random.randn(40, 1, 60) + random.randn(40, 16, 60)
+        estimator = GaussianMixtureMIEstimator(1.0, n_mc=4, random_state=0)
         with pytest.warns(HighDimensionWarning, match="16 draws .* do not fill 60"):
             estimator.fit(clouds)
         assert estimator.mutual_info_low_ < 0.75 * estimator.mutual_info_high_

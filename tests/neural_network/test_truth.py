@@ -14,6 +14,10 @@ TORCH_ACTIVATIONS = {
     "logistic": torch.nn.Sigmoid,
     "relu": torch.nn.ReLU,
     "leaky_relu": torch.nn.LeakyReLU,  # its default slope is 0.01
+    "elu": torch.nn.ELU,
+    "gelu": torch.nn.GELU,
+    "silu": torch.nn.SiLU,
+    "softplus": torch.nn.Softplus,
 }
 FIXED_LENGTH = {"n_iter_no_change": np.inf, "dtype": "float64"}
 
@@ -27,11 +31,14 @@ def iris():
 
 def torch_network(coefs, intercepts, activation):
     layers = []
-    for coef, intercept in zip(coefs, intercepts, strict=True):
+    names = activation if isinstance(activation, tuple) else (activation,) * 2
+    for coef, intercept, name in zip(
+        coefs, intercepts, (*names, "identity"), strict=True
+    ):
         linear = torch.nn.Linear(*coef.shape, dtype=torch.float64)
         linear.weight.data = torch.tensor(coef.T)
         linear.bias.data = torch.tensor(intercept)
-        layers += [linear, TORCH_ACTIVATIONS[activation]()]
+        layers += [linear, TORCH_ACTIVATIONS[name]()]
     return torch.nn.Sequential(*layers[:-1])
 
 
@@ -55,7 +62,7 @@ def torch_loss_curve(network, optimizer, X, y, *, batch_size, n_epochs, rate=0.0
     return curve
 
 
-@pytest.mark.parametrize("activation", TORCH_ACTIVATIONS)
+@pytest.mark.parametrize("activation", [*TORCH_ACTIVATIONS, ("tanh", "silu")])
 @pytest.mark.parametrize("rate", [0.0, 0.02])
 def test_without_noise_adam_follows_a_plain_torch_loop(iris, activation, rate):
     model = NoisyMLPClassifier(

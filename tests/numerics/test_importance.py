@@ -46,7 +46,7 @@ def test_slopes_agree_with_automatic_differentiation(activation):
     network = make_network(activation)
     problem, noise = make_problem(network, n_points=5)
     clean = network.clean(problem.first, noise, 3)
-    found = network.slopes(clean)
+    found = network.slopes(clean, noise)
     for row in range(5):
 
         def last(z, row=row):

@@ -39,7 +39,7 @@ from skib._numerics.layer_density.noise_posterior import (
 
 __all__ = ["ConditionalDensity", "log_conditional_density"]
 
-PILOT_PAIRS = 8
+PILOT_PAIRS = 4
 # Effective fraction of the pilot from which on the Gaussian and the prior are enough.
 CLOSE = 0.75
 # Standard deviations of the squares at a mode from which on it is not believed.

@@ -186,7 +186,7 @@ class _Search:
     @classmethod
     def at(cls, problem: LayerProblem, noise: Tensor) -> _Search:
         clean = problem.network.clean(problem.first, noise, problem.layer)
-        slopes = problem.network.slopes(clean) / problem.noise_std
+        slopes = problem.network.slopes(clean, noise) / problem.noise_std
         misfit = problem.misfit(clean[-1])
         cost = 0.5 * (noise.square().sum(1) + misfit.square().sum(1))
         return cls(problem, noise, slopes, misfit, cost, torch.zeros_like(cost))

@@ -1,0 +1,18 @@
+"""Information from below by a decoder, from above by a chain, at any width."""
+
+from skib._numerics.decoder.clouds import DrawnPoints, decode_clouds
+from skib._numerics.decoder.decode import Temper, choose_temper, decode_points
+from skib._numerics.decoder.gaps import ChainSize, Gaps, decoder_gaps
+from skib._numerics.decoder.scores import Scorer
+
+__all__ = [
+    "ChainSize",
+    "DrawnPoints",
+    "Gaps",
+    "Scorer",
+    "Temper",
+    "choose_temper",
+    "decode_clouds",
+    "decode_points",
+    "decoder_gaps",
+]

@@ -1,0 +1,181 @@
+"""A decoder from clouds of activations alone: Gaussians fitted to the draws of inputs.
+
+A few draws do not tell a covariance in many units, so each input's is mixed with that
+of all. What was fitted must not have seen the draw that a point was made from, or the
+bound from below would not hold: each half of the draws is scored by the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skib._numerics.decoder.decode import (
+    Decoded,
+    Temper,
+    choose_temper,
+    decode,
+    decode_points,
+)
+from skib._numerics.decoder.scores import (
+    FLOATS_PER_TILE,
+    Scorer,
+    gaussian_coefficients,
+)
+from skib._numerics.decoder.surrogate import Surrogate
+
+__all__ = ["DrawnPoints", "decode_clouds"]
+
+# Shares of the common covariance that are tried.
+POOLED_SHARES = (0.1, 0.5, 0.9)
+PILOT_POINTS = 512
+# Values converted to float64 at a time.
+VALUES_PER_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class DrawnPoints:
+    """Noisy points made from draws of inputs.
+
+    Attributes
+    ----------
+    points : Tensor of shape (n_points, n_units), float64
+    own, draws : integer Tensors of shape (n_points,)
+        Input, and draw of it, that each point was made from.
+    """
+
+    points: Tensor
+    own: Tensor
+    draws: Tensor
+
+    def rows(self, rows: Tensor) -> DrawnPoints:
+        """Keep some of the points."""
+        return DrawnPoints(self.points[rows], self.own[rows], self.draws[rows])
+
+
+def decode_clouds(
+    clouds: Tensor, joint: Tensor, noise_std: float, drawn: DrawnPoints
+) -> Decoded:
+    """Decode points by Gaussians fitted to draws that did not make them.
+
+    How the covariances are mixed, and how the scores are tempered, is chosen for each
+    half on points of the other.
+
+    Parameters
+    ----------
+    clouds : Tensor of shape (n_inputs, n_draws, n_units)
+        At least 4 draws.
+    joint : Tensor of shape (n_inputs, n_classes)
+        Probability of each input with each label.
+    noise_std : float
+    drawn : DrawnPoints
+
+    Returns
+    -------
+    Decoded
+    """
+    halves = [torch.nonzero(drawn.draws % 2 == half)[:, 0] for half in (0, 1)]
+    # Points of one half are scored by what was fitted to the other.
+    fits = [_Fit(clouds[:, 1 - half :: 2], noise_std) for half in (0, 1)]
+    log_weights = joint.sum(1).log()
+    choices = [
+        fit.choose(drawn.rows(_spread_out(rows, PILOT_POINTS)), log_weights)
+        for fit, rows in zip(fits, halves, strict=True)
+    ]
+    low, label_low, own_score = drawn.points.new_empty(3, len(drawn.points))
+    for half, rows in enumerate(halves):
+        some = drawn.rows(rows)
+        share, temper = choices[1 - half]
+        found = decode_points(
+            fits[half].scorer(share), some.points, some.own, joint, temper
+        )
+        low[rows], label_low[rows] = found.low, found.label_low
+        own_score[rows] = found.own_score
+    return Decoded(low, label_low, own_score)
+
+
+def _spread_out(rows: Tensor, most: int) -> Tensor:
+    places = torch.linspace(0, len(rows) - 1, min(most, len(rows)), dtype=torch.float64)
+    return rows[places.round().long().to(rows.device)]
+
+
+class _Fit:
+    """Moments of some draws of each input.
+
+    Parameters
+    ----------
+    clouds : Tensor of shape (n_inputs, n_draws, n_units)
+    noise_std : float
+    """
+
+    def __init__(self, clouds: Tensor, noise_std: float) -> None:
+        n_inputs, self.n_draws, n_units = clouds.shape
+        self.noise_std = noise_std
+        self.mean = clouds.new_empty(n_inputs, n_units, dtype=torch.float64)
+        self.own = self.mean.new_empty(n_inputs, n_units, n_units)
+        n_rows = max(1, VALUES_PER_CHUNK // (self.n_draws * n_units))
+        for part, mean, own in zip(
+            clouds.split(n_rows),
+            self.mean.split(n_rows),
+            self.own.split(n_rows),
+            strict=True,
+        ):
+            values = part.double()
+            mean.copy_(values.mean(1))
+            values = values - mean[:, None]
+            torch.matmul(values.mT, values, out=own)
+        self.own /= self.n_draws - 1
+        self.pooled = self.own.mean(0)
+
+    def scorer(self, share: float) -> CloudScorer:
+        """Score by Gaussians with this share of the common covariance."""
+        # The mean of a few draws is off by a part of their spread.
+        spread = 1 + 1 / self.n_draws
+        n_units = self.mean.shape[1]
+        noise = self.noise_std**2 * torch.eye(n_units).to(self.mean)
+        size = max(1, FLOATS_PER_TILE // n_units**2)
+        surrogates = (
+            Surrogate(
+                mean,
+                torch.lerp(own, self.pooled, share) * spread + noise,
+                self.noise_std,
+                "identity",
+            )
+            for mean, own in zip(
+                self.mean.split(size), self.own.split(size), strict=True
+            )
+        )
+        return CloudScorer(surrogates, self.mean.mean(0))
+
+    def choose(self, pilot: DrawnPoints, log_weights: Tensor) -> tuple[float, Temper]:
+        """Choose what decodes some points best."""
+        best = []
+        for share in POOLED_SHARES:
+            scores = self.scorer(share).scores(pilot.points)
+            temper = choose_temper(scores, pilot.own, log_weights)
+            low = decode(scores, pilot.own, log_weights.exp()[:, None], temper).low
+            best.append((float(low.mean()), share, temper))
+        _, share, temper = max(best, key=lambda each: each[0])
+        return share, temper
+
+
+class CloudScorer(Scorer):
+    """Log q(t | j) by one Gaussian for each input.
+
+    Parameters
+    ----------
+    surrogates : iterable of Surrogate
+        Of some inputs at a time.
+    origin : Tensor of shape (n_units,)
+        Where the layer is.
+    """
+
+    def __init__(self, surrogates: Iterable[Surrogate], origin: Tensor) -> None:
+        self.origin, self.kinks = origin, None
+        parts = [gaussian_coefficients(each, origin) for each in surrogates]
+        self.coefficients = torch.cat([coefficients for coefficients, _ in parts])
+        self.entropy = torch.cat([entropy for _, entropy in parts])
+        self.n_inputs = len(self.entropy)

@@ -1,0 +1,119 @@
+"""How likely each input makes a point, by its surrogate: a matrix, tile by tile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from skib._numerics.decoder.kinks import kink_features, kink_table
+from skib._numerics.decoder.surrogate import Surrogate, layer_surrogate
+from skib._numerics.noisy_network import NoisyNetwork
+
+__all__ = ["Scorer"]
+
+# Floats of a tile's largest tensor: 32 MiB.
+FLOATS_PER_TILE = 2**22
+
+
+class Scorer:
+    """Log q(t | j) of points t and all inputs j.
+
+    ``log q`` of a Gaussian is linear in 1, t and the products of t's units: one matrix
+    product scores all inputs. Behind rectifiers it is corrected unit by unit: the share
+    of a unit in the Gaussian is replaced by what the kink makes of it.
+
+    Parameters
+    ----------
+    network : NoisyNetwork
+    first : Tensor of shape (n_inputs, n_units of layer 1)
+        S_1 of all inputs.
+    layer : int
+        From 1.
+
+    Attributes
+    ----------
+    entropy : Tensor of shape (n_inputs,)
+        Of the Gaussians, in nats.
+    """
+
+    def __init__(self, network: NoisyNetwork, first: Tensor, layer: int) -> None:
+        self.n_inputs = len(first)
+        self.noise_std = network.noise_std[layer - 1]
+        without = first.new_zeros(sum(network.sizes_before(layer)))
+        # Products of units lose no digits when counted from where the layer is.
+        self.origin = network.clean(first, without, layer)[-1].mean(0)
+        widest = max(network.layer_sizes[:layer])
+        size = max(1, FLOATS_PER_TILE // widest**2)
+        coefficients, kinks, entropies = [], [], []
+        for part in first.split(size):
+            surrogate = layer_surrogate(network, part, layer)
+            found, entropy = gaussian_coefficients(surrogate, self.origin)
+            coefficients.append(found)
+            entropies.append(entropy)
+            if surrogate.has_kinks:
+                kinks.append(kink_table(surrogate))
+        self.coefficients, self.entropy = torch.cat(coefficients), torch.cat(entropies)
+        self.kinks = torch.cat(kinks) if kinks else None
+
+    def scores(self, points: Tensor) -> Tensor:
+        """Log q(t | j) in nats, shape (n_points, n_inputs).
+
+        Parameters
+        ----------
+        points : Tensor of shape (n_points, n_units)
+        """
+        found = _features(points - self.origin) @ self.coefficients.T
+        if self.kinks is not None:
+            found.addmm_(kink_features(points, self.noise_std), self.kinks.T)
+        return found
+
+    def tiles(self, points: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield which points, and their scores; memory stays bounded."""
+        n_features = self.coefficients.shape[1]
+        n_kinks = 0 if self.kinks is None else self.kinks.shape[1]
+        size = max(1, FLOATS_PER_TILE // max(n_features, n_kinks, self.n_inputs))
+        for start in range(0, len(points), size):
+            rows = slice(start, min(start + size, len(points)))
+            yield rows, self.scores(points[rows])
+
+
+def _features(points: Tensor) -> Tensor:
+    """Products of two units, units and 1, side by side."""
+    rows, columns = torch.triu_indices(points.shape[1], points.shape[1])
+    ones = torch.ones(len(points), 1, dtype=points.dtype, device=points.device)
+    return torch.cat([points[:, rows] * points[:, columns], points, ones], dim=1)
+
+
+def gaussian_coefficients(
+    surrogate: Surrogate, origin: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Coefficients of log q(t | j) over the features, one row per input; entropies."""
+    n_units = len(origin)
+    rows, columns = torch.triu_indices(n_units, n_units)
+    on_diagonal = torch.nonzero(rows == columns)[:, 0]
+    doubled = torch.where(rows == columns, 0.5, 1.0).to(origin)
+    mean = surrogate.mean - origin
+    factor = torch.linalg.cholesky(surrogate.covariance)
+    precision = torch.cholesky_inverse(factor)
+    slope = (precision @ mean[..., None])[..., 0]
+    log_scale = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    log_scale = log_scale + 0.5 * n_units * math.log(2 * math.pi)
+    constant = -0.5 * (slope * mean).sum(1) - log_scale
+    quadratic = -precision[:, rows, columns] * doubled
+    if surrogate.has_kinks:
+        straight = _parabola(*surrogate.above_kink(origin))
+        normal = _parabola(mean, surrogate.covariance.diagonal(dim1=-2, dim2=-1))
+        more = [one - other for one, other in zip(straight, normal, strict=True)]
+        quadratic[:, on_diagonal] += more[0]
+        slope, constant = slope + more[1], constant + more[2].sum(1)
+    found = torch.cat([quadratic, slope, constant[:, None]], dim=1)
+    return found, log_scale + 0.5 * n_units
+
+
+def _parabola(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Coefficients of t^2, t and 1 in the log-density of a normal value."""
+    constant = -0.5 * (mean.square() / variance + (2 * math.pi * variance).log())
+    return -0.5 / variance, mean / variance, constant

@@ -1,0 +1,156 @@
+"""Which way a layer of a known network is estimated, and with how much work.
+
+Kernels or decoder and chain is decided on pilot points; work is counted in operations,
+never by a clock, so that numbers do not depend on the machine or its load.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from skib._numerics.decoder import ChainSize
+from skib._numerics.noisy_network import NoisyNetwork
+from skib.mutual_info._decoded import Found, Work
+from skib.mutual_info._information import Estimate
+from skib.mutual_info._network_passes import NetworkPasses
+
+__all__ = [
+    "CERTAIN_WIDTH",
+    "chain_sizes",
+    "enough_n_mc",
+    "kernel_width",
+    "more_work",
+    "within_bracket",
+]
+
+PILOT_POINTS = 256
+# Units up to which extrapolated kernel averages are right far beyond their bracket,
+# and from which on they are not; above the last kernels are not even tried.
+TRUSTED_UNITS, DISTRUSTED_UNITS, MOST_UNITS = 5, 10, 16
+# Nats of a bracket from kernels below which nothing else is tried; and the share of
+# H(X) that it may have for the same where they are trusted.
+CERTAIN_WIDTH, TRUSTED_SHARE = 0.01, 0.05
+LARGEST_DENSITY_GAP = 0.2
+
+# Standard error below which no more passes are made unless asked for; and points that
+# it takes to know it.
+SMALL_ERROR, FEWEST_POINTS = 0.002, 2048
+
+# Of chains that shift the noise, and of those that fit it for each pick.
+N_STEPS, N_PICKS = 512, 8
+N_PAIR_STEPS, N_PAIR_PICKS = 256, 16
+FEWEST_STEPS, FEWEST_CHAINS, MOST_CHAINS = 64, 300, 1200
+FEWEST_PAIR_CHAINS = 150
+# Multiplications that the chains of a layer may cost, and what else is done for each
+# number that passes through the network, in multiplications.
+CHAIN_OPERATIONS, PAIR_OPERATIONS = 4e10, 1.2e11
+OPERATIONS_PER_NUMBER = 40
+# Times that a fit of the noise goes through the network with all slopes.
+PASSES_PER_FIT = 80
+# Steps of a chain with one pick that count as much as one pass with all inputs.
+STEPS_PER_SAMPLE = 16
+
+
+def kernel_width(passes: NetworkPasses, layer: int, seed: int) -> float:
+    """Predict how much kernel averages will leave open, in nats; inf if too much.
+
+    Where extrapolated kernel averages are trusted, that is a fraction of their bracket.
+    """
+    n_units = passes.network.layer_sizes[layer - 1]
+    if n_units > MOST_UNITS:
+        return math.inf
+    places = (torch.arange(PILOT_POINTS, dtype=torch.float64) + 0.5) / PILOT_POINTS
+    steps = passes.law.input_weights.cumsum(0)
+    groups = torch.searchsorted(steps, places * steps[-1]).clamp_max(len(steps) - 1)
+    width, density_gap = passes.pilot(layer, groups, seed)
+    if density_gap > LARGEST_DENSITY_GAP:
+        return math.inf
+    if n_units > TRUSTED_UNITS:
+        return max(0.0, width)
+    certain = TRUSTED_SHARE * max(passes.law.input_entropy, 1.0)
+    return CERTAIN_WIDTH / certain * max(0.0, width)
+
+
+def chain_sizes(network: NoisyNetwork) -> list[ChainSize]:
+    """Return the chains to choose from, by what they cost, the cheapest first."""
+    sizes = network.layer_sizes
+    n_noises = sum(sizes[:-1])
+    products = sum(coef.numel() for coef in network.coefs[1:])
+    through = products + OPERATIONS_PER_NUMBER * sum(sizes)
+    affordable = CHAIN_OPERATIONS / ((through + n_noises * sizes[0]) * N_PICKS)
+    n_chains = round(min(max(affordable / N_STEPS, FEWEST_CHAINS), MOST_CHAINS))
+    n_steps = round(min(max(affordable / n_chains, FEWEST_STEPS), N_STEPS))
+    found = [ChainSize(n_chains, n_steps, N_PICKS)]
+    slopes = sizes[-1] * products + n_noises * sizes[-1] ** 2
+    fit = PASSES_PER_FIT * (through + slopes) + n_noises**3
+    step = through + n_noises**2
+    per_chain = N_PAIR_PICKS * (fit + N_PAIR_STEPS * step)
+    n_chains = round(min(PAIR_OPERATIONS / per_chain, MOST_CHAINS))
+    if n_chains >= FEWEST_PAIR_CHAINS:
+        found.append(ChainSize(n_chains, N_PAIR_STEPS, N_PAIR_PICKS, pairwise=True))
+    return found
+
+
+def enough_n_mc(spread: float, n_inputs: int, n_mc: int) -> int:
+    """Return how many passes of each input do, at most `n_mc`.
+
+    Parameters
+    ----------
+    spread : float
+        Standard deviation of terms at pilot points, in nats.
+    n_inputs, n_mc : int
+    """
+    n_points = max(FEWEST_POINTS, min((spread / SMALL_ERROR) ** 2, n_mc * n_inputs))
+    return min(n_mc, max(2, math.ceil(n_points / n_inputs)))
+
+
+def more_work(
+    work: Work, found: Found, tol: float, n_inputs: int, max_samples: int
+) -> Work:
+    """Return what more is worth doing for the wanted error; the same if nothing is."""
+    if found.error <= tol:
+        return work
+    most = max(work.n_mc, max_samples // n_inputs)
+    if found.low_error > tol / 2:
+        n_mc = min(most, max(2 * work.n_mc, math.ceil(work.n_mc * _ratio(found, tol))))
+        work = work._replace(n_mc=min(n_mc, 4 * work.n_mc))
+    if max(2 * found.gap_error, found.half_width) > tol:
+        size = work.size
+        size = replace(size, n_points=2 * size.n_points, n_steps=2 * size.n_steps)
+        if size.pairwise:  # whose picks are not made anew at each step
+            size = replace(size, n_picks=2 * size.n_picks)
+        cost = size.n_points * size.n_steps * size.n_picks
+        if cost <= STEPS_PER_SAMPLE * max_samples:
+            work = work._replace(size=size)
+    return work
+
+
+def _ratio(found: Found, tol: float) -> float:
+    return (2 * found.low_error / tol) ** 2
+
+
+def within_bracket(
+    estimates: dict[str, Estimate], n_units: int, input_entropy: float
+) -> dict[str, Estimate]:
+    """Clip the bracket from kernels to what is possible, and the value to it.
+
+    Where units are so many that extrapolation is not to be trusted, the errors take in
+    what the bracket leaves open.
+    """
+    low, high = (estimates[f"mutual_info_{end}"] for end in ("low", "high"))
+    low = replace(low, value=min(max(low.value, 0.0), input_entropy))
+    high = replace(high, value=min(max(high.value, low.value), input_entropy))
+    found = {**estimates, "mutual_info_low": low, "mutual_info_high": high}
+    distrust = (n_units - TRUSTED_UNITS) / (DISTRUSTED_UNITS - TRUSTED_UNITS)
+    open_ = min(max(distrust, 0.0), 1.0) * (high.value - low.value) / math.sqrt(12)
+    names: Any = ("mutual_info", "entropy", "label_mutual_info")
+    for name in (*names, "label_conditional_entropy"):
+        error = math.hypot(estimates[name].std_error, open_)
+        found[name] = replace(estimates[name], std_error=error)
+    value = min(max(estimates["mutual_info"].value, low.value), high.value)
+    found["mutual_info"] = replace(found["mutual_info"], value=value)
+    return found

@@ -1,0 +1,406 @@
+"""Information of a layer of a known network between a decoder and a chain.
+
+From below, a decoder made of Gaussian surrogates; from above, what a chain of noises
+that starts at the true ones adds to it. Both hold for any width. What is a choice (how
+the decoder is tempered, which bound from above is taken) is made on pilot points, and
+never on those that are reported.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skib._numerics.decoder import (
+    ChainSize,
+    Gaps,
+    Scorer,
+    Temper,
+    choose_temper,
+    decode_points,
+    decoder_gaps,
+)
+from skib._numerics.layer_density import ConditionalDensity, layer_log_density
+from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
+from skib._numerics.threads import torch_threads
+from skib._validation import seed_at
+from skib.mutual_info._information import Estimate
+from skib.mutual_info._input_law import InputLaw
+from skib.mutual_info._stratified import FreshPasses, Terms
+
+__all__ = ["DecodedLayer", "Found", "Plan", "Work"]
+
+PILOT_POINTS, PILOT_CHAINS = 512, 64
+# Passes at which log p(t | x) is importance sampled.
+DENSITY_POINTS, N_PAIRS = 512, 8
+# Points of the first layer, where it bounds the others.
+FIRST_LAYER_POINTS = 4096
+# Nats below H(X) from which on no chain is needed to bound the information.
+NEAR_CEILING = 0.005
+# Nats between a chain and the decoder below which no costlier chain is tried.
+CLOSE_CHAIN = 0.03
+
+
+class Plan(NamedTuple):
+    """What was chosen on pilot points.
+
+    Attributes
+    ----------
+    temper : Temper
+    above : {"chain", "first layer", "ceiling"}
+        The closest bound from above: the chain, the information of the first layer, or
+        H(X), which needs no chain.
+    spread : float
+        Standard deviation of the decoder's terms, in nats.
+    width : float
+        Of the bracket to be expected, in nats.
+    size : ChainSize
+        Of the chains that were closest.
+    """
+
+    temper: Temper
+    above: str
+    spread: float
+    width: float
+    size: ChainSize
+
+
+class Work(NamedTuple):
+    """How much is done for the reported numbers.
+
+    Attributes
+    ----------
+    n_mc : int
+        Passes of each input through the decoder.
+    size : ChainSize
+        Of the chains.
+    """
+
+    n_mc: int
+    size: ChainSize
+
+
+@dataclass(frozen=True)
+class Found:
+    """Estimates of one layer.
+
+    Attributes
+    ----------
+    estimates : dict of Estimate
+        By quantity, the bracket too.
+    density : ConditionalDensity
+        Log p(t | x) at some points.
+    low_error, gap_error : float
+        Parts of the error: what more passes of the decoder lower, and what more or
+        longer chains do.
+    """
+
+    estimates: dict[str, Estimate]
+    density: ConditionalDensity
+    low_error: float
+    gap_error: float
+
+    @property
+    def half_width(self) -> float:
+        """Half of the bracket, in nats."""
+        ends = (self.estimates[f"mutual_info_{end}"].value for end in ("low", "high"))
+        low, high = ends
+        return 0.5 * (high - low)
+
+    @property
+    def error(self) -> float:
+        """What a wanted error is compared with: half the bracket, or more."""
+        return max(self.half_width, self.estimates["mutual_info"].std_error)
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedLayer:
+    """A layer of a network, in float64 on the CPU, and inputs with their law.
+
+    Attributes
+    ----------
+    network : NoisyNetwork
+    inputs : Tensor of shape (n_inputs, n_features)
+    law : InputLaw
+    layer : int
+        From 2.
+    """
+
+    network: NoisyNetwork
+    inputs: Tensor
+    law: InputLaw
+    layer: int
+
+    @cached_property
+    def first(self) -> Tensor:
+        """S_1 of the inputs."""
+        return self.network.first_clean(self.inputs)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The layer's surrogates."""
+        return Scorer(self.network, self.first, self.layer)
+
+    @cached_property
+    def first_scorer(self) -> Scorer:
+        """Those of the first layer, which are exact."""
+        return Scorer(self.network, self.first, 1)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the surrogates are the law: linear layers after the first."""
+        return all(a == "identity" for a in self.network.activations[1 : self.layer])
+
+    def plan(self, sizes: list[ChainSize], seed: int) -> Plan:
+        """Choose on pilot points, among chains of several sizes too."""
+        if self.is_exact:
+            return Plan(Temper(exact=True), "chain", math.inf, 0.0, sizes[0])
+        own = self._inputs_of_points(PILOT_POINTS, seed_at(seed, 0))
+        passes = self._passes(own, seed_at(seed, 0, 1))
+        joint = self.law.joint
+        scores = self.scorer.scores(self._points(passes))
+        temper = choose_temper(scores, own, joint.sum(1).log())
+        low = decode_points(self.scorer, self._points(passes), own, joint, temper).low
+        spread, ceiling = float(low.std()), self.law.input_entropy - float(low.mean())
+        if ceiling <= NEAR_CEILING:
+            return Plan(temper, "ceiling", spread, ceiling, sizes[0])
+        size, of_chain = self._closest_chain(temper, sizes, seed_at(seed, 1))
+        exact = Temper(exact=True)
+        points = passes.clean[0] + self.network.noise_std[0] * passes.noise[0]
+        above = decode_points(self.first_scorer, points, own, joint, exact).low
+        of_first = float((above - low).mean())
+        above_chain = "first layer" if of_first < of_chain else "chain"
+        width = max(0.0, min(of_chain, of_first, ceiling))
+        return Plan(temper, above_chain, spread, width, size)
+
+    def _closest_chain(
+        self, temper: Temper, sizes: list[ChainSize], seed: int
+    ) -> tuple[ChainSize, float]:
+        """Try chains on the same points until one is close; return the gap too."""
+        found = {}
+        for size in sizes:
+            tried = replace(size, n_points=PILOT_CHAINS)
+            found[size] = float(self._gaps(temper, tried, seed).full.mean())
+            if found[size] <= CLOSE_CHAIN:
+                break
+        best = min(found, key=lambda size: found[size])
+        return best, found[best]
+
+    def estimate(self, plan: Plan, work: Work, seed: int) -> Found:
+        """Estimate on fresh points."""
+        means = self._decoded(plan.temper, work.n_mc, seed_at(seed, 2))
+        gap = _NO_GAP
+        if plan.above == "ceiling":
+            gap = _to_ceiling(means, self.law)
+        elif not plan.temper.exact:
+            gaps = self._gaps(plan.temper, work.size, seed_at(seed, 3))
+            gap = _gap_means(gaps)
+        above = None
+        if plan.above == "first layer":
+            above = self._first_layer(seed_at(seed, 4))
+        density, correction = self._density(plan.temper, seed_at(seed, 5))
+        return _combine(means, gap, above, density, correction, self.law)
+
+    def _decoded(self, temper: Temper, n_mc: int, seed: int) -> FreshPasses:
+        """Means of the decoder's terms over passes of all inputs."""
+        own = torch.arange(len(self.inputs)).repeat_interleave(n_mc)
+        points = self._points(self._passes(own, seed))
+        found = decode_points(self.scorer, points, own, self.law.joint, temper)
+        # Of a Gaussian the entropy is known, and the mean score with it.
+        surprise = self.scorer.entropy[own] if temper.exact else -found.own_score
+        entropy = found.low + surprise
+        means = FreshPasses(self.law.input_weights)
+        values = {
+            "low": found.low,
+            "label_low": found.label_low,
+            "surprise": surprise,
+            "entropy": entropy,
+            "label_entropy": entropy - found.label_low,
+        }
+        means.add(Terms(values), n_mc)
+        return means
+
+    def _gaps(self, temper: Temper, size: ChainSize, seed: int) -> Gaps:
+        own = self._inputs_of_points(size.n_points, seed)
+        # Thousands of small operations: more threads would wait for each other.
+        with torch_threads(1):
+            return self._gaps_of(own, temper, size, seed)
+
+    def _gaps_of(self, own: Tensor, temper: Temper, size: ChainSize, seed: int) -> Gaps:
+        return decoder_gaps(
+            self.network, self.layer, self.first, own,
+            self._passes(own, seed_at(seed, 1)), self.scorer, self.law.joint, temper,
+            size, torch.Generator().manual_seed(seed_at(seed, 2)),
+        )  # fmt: skip
+
+    def _first_layer(self, seed: int) -> Estimate:
+        """I(X;T_1), which no later layer's information exceeds."""
+        n_mc = max(2, math.ceil(FIRST_LAYER_POINTS / len(self.inputs)))
+        own = torch.arange(len(self.inputs)).repeat_interleave(n_mc)
+        first = DecodedLayer(self.network.up_to(1), self.inputs, self.law, 1)
+        points = first._points(first._passes(own, seed))
+        exact = Temper(exact=True)
+        low = decode_points(self.first_scorer, points, own, self.law.joint, exact).low
+        mean = FreshPasses(self.law.input_weights)
+        mean.add(Terms({"low": low}), n_mc)
+        return mean.estimate("low")
+
+    def _density(
+        self, temper: Temper, seed: int
+    ) -> tuple[ConditionalDensity, Estimate]:
+        """Log p(t | x) at some points, and its mean excess over the surrogate's."""
+        own = self._inputs_of_points(DENSITY_POINTS, seed)
+        passes = self._passes(own, seed_at(seed, 1))
+        generator = torch.Generator().manual_seed(seed_at(seed, 2))
+        with torch_threads(1):
+            density = layer_log_density(
+                self.network, self.layer, passes, N_PAIRS, generator
+            )
+        if temper.exact:
+            return density, Estimate(0.0)
+        points, joint = self._points(passes), self.law.joint
+        own_score = decode_points(self.scorer, points, own, joint, temper).own_score
+        excess = _mean(0.5 * (density.low + density.high) - own_score)
+        # The middle lies anywhere between the two estimates.
+        open_ = abs(float((density.high - density.low).mean())) / math.sqrt(12)
+        return density, Estimate(excess.value, math.hypot(excess.std_error, open_))
+
+    def _inputs_of_points(self, n_points: int, seed: int) -> Tensor:
+        """Choose inputs spread evenly over their law."""
+        generator = torch.Generator().manual_seed(seed)
+        start = torch.rand(1, generator=generator, dtype=torch.float64)
+        places = (start + torch.arange(n_points)) / n_points
+        steps = self.law.input_weights.cumsum(0)
+        found = torch.searchsorted(steps, places * steps[-1])
+        return found.clamp_max(len(steps) - 1)
+
+    def _passes(self, own: Tensor, seed: int) -> NoisyPass:
+        generator = torch.Generator().manual_seed(seed)
+        return self.network.sample_from(self.first[own], generator)
+
+    def _points(self, passes: NoisyPass) -> Tensor:
+        at = self.layer - 1
+        return passes.clean[at] + self.network.noise_std[at] * passes.noise[at]
+
+
+class _GapMeans(NamedTuple):
+    full: Estimate
+    jackknife: Estimate
+    label_full: Estimate
+    label_jackknife: Estimate
+
+
+_NO_GAP = _GapMeans(*[Estimate(0.0)] * 4)
+
+
+def _to_ceiling(means: FreshPasses, law: InputLaw) -> _GapMeans:
+    """Return what is missing to the entropies of input and label, as the gap."""
+    gap = Estimate(law.input_entropy - means.mean("low"))
+    label_entropy = law.label_entropy or 0.0
+    label_gap = Estimate(label_entropy - means.mean("label_low"))
+    return _GapMeans(gap, gap, label_gap, label_gap)
+
+
+def _mean(values: Tensor) -> Estimate:
+    error = float(values.std()) / math.sqrt(len(values))
+    return Estimate(float(values.mean()), error)
+
+
+def _gap_means(gaps: Gaps) -> _GapMeans:
+    return _GapMeans(
+        _mean(gaps.full),
+        _mean(gaps.jackknife),
+        _mean(gaps.label_full),
+        _mean(gaps.label_jackknife),
+    )
+
+
+class _Bracketed(NamedTuple):
+    """A value between a low and a high end."""
+
+    value: Estimate
+    low: Estimate
+    high: Estimate
+    gap_error: float
+
+
+def _bracketed(
+    low: Estimate, gap: Estimate, jackknife: Estimate, ceilings: list[Estimate]
+) -> _Bracketed:
+    """Place the value in the bracket: the lower end, and half of the loss above it.
+
+    Parameters
+    ----------
+    low : Estimate
+    gap, jackknife : Estimate
+        Of the high end, from all steps and extrapolated, above the low one.
+    ceilings : list of Estimate
+        Further high ends.
+    """
+    high = Estimate(low.value + gap.value, math.hypot(low.std_error, gap.std_error))
+    for ceiling in ceilings:
+        high = min(high, ceiling, key=lambda end: end.value)
+    # Ends that cross, or are below zero, are so by their errors.
+    high = replace(high, value=max(high.value, 0.0))
+    low_end = min(max(low.value, 0.0), high.value)
+    loss = min(max(jackknife.value, 0.0), max(high.value - low_end, 0.0))
+    width = max(high.value - low_end, 0.0)
+    gap_error = math.hypot(0.5 * jackknife.std_error, width / math.sqrt(12))
+    value = low_end + 0.5 * loss
+    return _Bracketed(
+        Estimate(value, math.hypot(low.std_error, gap_error)),
+        Estimate(low_end, low.std_error),
+        high,
+        gap_error,
+    )
+
+
+def _combine(
+    means: FreshPasses,
+    gap: _GapMeans,
+    above: Estimate | None,
+    density: ConditionalDensity,
+    correction: Estimate,
+    law: InputLaw,
+) -> Found:
+    """Join the parts, and their errors."""
+    ceilings = [Estimate(law.input_entropy)]
+    if above is not None:
+        ceilings.append(above)
+    low = means.estimate("low")
+    found = _bracketed(low, gap.full, gap.jackknife, ceilings)
+    label_ceilings = [Estimate(law.label_entropy or 0.0), found.high]
+    label = _bracketed(
+        means.estimate("label_low"), gap.label_full, gap.label_jackknife, label_ceilings
+    )
+    surprise = means.estimate("surprise")
+    # What the decoder adds to the low end is added to all that holds the information.
+    lift = found.value.value - low.value
+    entropy = means.estimate("entropy")
+    label_lift = lift - (label.value.value - means.mean("label_low"))
+    of_label = means.estimate("label_entropy")
+    errors = found.gap_error, correction.std_error
+    estimates = {
+        "mutual_info": found.value,
+        "mutual_info_low": found.low,
+        "mutual_info_high": found.high,
+        "conditional_entropy": Estimate(
+            surprise.value - correction.value,
+            math.hypot(surprise.std_error, correction.std_error),
+        ),
+        "entropy": Estimate(
+            entropy.value - correction.value + lift,
+            math.hypot(entropy.std_error, *errors),
+        ),
+        "label_mutual_info": label.value,
+        "label_conditional_entropy": Estimate(
+            of_label.value - correction.value + label_lift,
+            math.hypot(of_label.std_error, label.gap_error, *errors),
+        ),
+    }
+    return Found(estimates, density, low.std_error, found.gap_error)

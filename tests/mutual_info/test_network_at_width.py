@@ -1,0 +1,266 @@
+"""Information of wide layers, where the truth is known: linear nets, and blocks.
+
+Blocks: each bit of the input feeds a network of its own, units shuffled within layers,
+so that information is as many times that of one small network.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from skib.exceptions import EstimateNotConvergedWarning
+from skib.mutual_info import network_mutual_info
+
+ACTIVATIONS = {
+    "tanh": np.tanh,
+    "relu": lambda v: np.maximum(v, 0),
+    "leaky_relu": lambda v: np.where(v > 0, v, 0.01 * v),
+}
+
+
+def digits_net(n_units, n_layers=3, seed=0):
+    random = np.random.RandomState(seed)
+    X = load_digits().data[:600] / 16 - 0.5
+    sizes = [64] + [n_units] * n_layers
+    return X, [random.randn(a, b) / a**0.5 for a, b in itertools.pairwise(sizes)]
+
+
+def linear_truth(X, coefs, noise_std, n_rounds=40):
+    """All centres and the one covariance are known: Monte Carlo in whitened units."""
+    mean, covariance = X, 0.0
+    for coef in coefs:
+        mean = mean @ coef
+        covariance = coef.T @ covariance @ coef if np.ndim(covariance) else 0.0
+        covariance = covariance + noise_std**2 * np.eye(coef.shape[1])
+    white = torch.tensor(np.linalg.solve(np.linalg.cholesky(covariance), mean.T).T)
+    generator = torch.Generator().manual_seed(7)
+    terms = []
+    for _ in range(n_rounds):
+        t = white + torch.randn(white.shape, generator=generator, dtype=white.dtype)
+        log_p = (-0.5 * torch.cdist(t, white) ** 2).log_softmax(1)
+        terms.append((log_p.exp() * log_p).sum(1) + math.log(len(X)))
+    terms = torch.cat(terms)
+    return float(terms.mean()), float(terms.std() / len(terms) ** 0.5)
+
+
+@pytest.mark.parametrize("n_units", [16, 32, 64])
+@pytest.mark.parametrize("noise_std", [0.2, 1.0])
+def test_linear_networks_are_exact(n_units, noise_std):
+    X, coefs = digits_net(n_units)
+    (third,) = network_mutual_info(
+        coefs, None, X, activation="identity", noise_std=noise_std, layers=[3],
+        random_state=0,
+    )  # fmt: skip
+    truth, error = linear_truth(X, coefs, noise_std, n_rounds=20)
+    found = third.mutual_info
+    assert found.std_error <= 0.01
+    assert abs(found.value - truth) <= 0.01 + 2 * math.hypot(found.std_error, error)
+    assert third.mutual_info_high.value - third.mutual_info_low.value <= 0.02
+    noise = noise_std**2 * np.eye(n_units)
+    covariance = noise
+    for coef in coefs[1:]:
+        covariance = coef.T @ covariance @ coef + noise
+    of_noise = 0.5 * np.linalg.slogdet(2 * math.pi * math.e * covariance)[1]
+    assert third.conditional_entropy.value == pytest.approx(of_noise, abs=1e-8)
+
+
+def blocks(n_blocks, n_units, n_layers, seed, gain=1.5):
+    """Return a small network, the whole, and all inputs."""
+    random = np.random.RandomState(seed)
+    sizes = [1] + [n_units] * n_layers
+    small = [gain * random.randn(a, b) / a**0.5 for a, b in itertools.pairwise(sizes)]
+    biases = [0.3 * random.randn(b) for b in sizes[1:]]
+    before = np.arange(n_blocks)
+    coefs, intercepts = [], []
+    for coef, bias in zip(small, biases, strict=True):
+        after = random.permutation(n_blocks * coef.shape[1])
+        coefs.append(np.kron(np.eye(n_blocks), coef)[before][:, after])
+        intercepts.append(np.tile(bias, n_blocks)[after])
+        before = after
+    X = np.array(list(itertools.product([-1.0, 1.0], repeat=n_blocks)))
+    return (small, biases), (coefs, intercepts), X
+
+
+def block_truth(small, biases, activation, noise_std, n_points=4000):
+    """Two inputs in few dimensions: kernel averages over thousands of passes."""
+    random = np.random.RandomState(5)
+
+    def passes(x):
+        values = np.full((n_points, 1), x)
+        for k, (coef, bias) in enumerate(zip(small, biases, strict=True)):
+            if k:
+                values = values + noise_std * random.randn(*values.shape)
+            values = ACTIVATIONS[activation](values @ coef + bias)
+        return torch.tensor(np.broadcast_to(values, (n_points, values.shape[1])).copy())
+
+    terms = []
+    for x in (-1.0, 1.0):
+        made = passes(x)
+        points = made + noise_std * torch.tensor(random.randn(*made.shape))
+        log_p = [
+            (-0.5 * (torch.cdist(points, passes(z)) / noise_std) ** 2).logsumexp(1)
+            for z in (x, -x)
+        ]
+        terms.append(math.log(2) - torch.nn.functional.softplus(log_p[1] - log_p[0]))
+    terms = torch.cat(terms)
+    return float(terms.mean()), float(terms.std() / len(terms) ** 0.5)
+
+
+CASES = [
+    ("tanh", 5, 4, 2, 0.5),
+    ("relu", 5, 3, 2, 0.5),
+    pytest.param("leaky_relu", 6, 2, 3, 0.5, marks=pytest.mark.slow),
+    pytest.param("tanh", 8, 4, 3, 0.5, marks=pytest.mark.slow),
+    pytest.param("relu", 8, 4, 3, 0.5, marks=pytest.mark.slow),
+    pytest.param("leaky_relu", 10, 4, 2, 0.3, marks=pytest.mark.slow),
+    pytest.param("tanh", 10, 3, 4, 0.3, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(
+    ("activation", "n_blocks", "n_units", "n_layers", "noise_std"), CASES
+)
+def test_independent_blocks_add_up(activation, n_blocks, n_units, n_layers, noise_std):
+    block, whole, X = blocks(n_blocks, n_units, n_layers, seed=3)
+    truth, error = block_truth(*block, activation, noise_std)
+    (last,) = network_mutual_info(
+        *whole, X, X[:, 0] > 0, activation=activation, noise_std=noise_std,
+        layers=[n_layers], random_state=0,
+    )  # fmt: skip
+    assert last.diagnostics["method"] == "decoder"
+    low, value, high = (
+        getattr(last, f"mutual_info{end}") for end in ("_low", "", "_high")
+    )
+    assert low.value <= value.value <= high.value
+    whole_truth, whole_error = n_blocks * truth, n_blocks * error
+    off = value.value - whole_truth
+    assert abs(off) <= 0.02 + 3 * math.hypot(value.std_error, whole_error)
+    assert low.value <= whole_truth + 3.5 * math.hypot(low.std_error, whole_error)
+    assert high.value >= whole_truth - 3.5 * math.hypot(high.std_error, whole_error)
+    # The label is one bit: it is known by its own block.
+    label = last.label_mutual_info
+    assert abs(label.value - truth) <= 0.02 + 3 * math.hypot(label.std_error, error)
+
+
+@pytest.fixture
+def little_work(monkeypatch):
+    """Do with a tenth of the chains."""
+    monkeypatch.setattr("skib.mutual_info._choice.MOST_CHAINS", 100)
+    monkeypatch.setattr("skib.mutual_info._choice.FEWEST_CHAINS", 100)
+    monkeypatch.setattr("skib.mutual_info._choice.FEWEST_PAIR_CHAINS", 100)
+    monkeypatch.setattr("skib.mutual_info._choice.N_STEPS", 128)
+    monkeypatch.setattr("skib.mutual_info._choice.N_PAIR_STEPS", 32)
+
+
+def small_net(seed=2, sizes=(5, 12, 12, 12)):
+    random = np.random.RandomState(seed)
+    coefs = [1.5 * random.randn(a, b) / a**0.5 for a, b in itertools.pairwise(sizes)]
+    return coefs, random.randn(64, sizes[0])
+
+
+OPTIONS = {"noise_std": 0.4, "layers": [3], "random_state": 0}
+
+
+def test_units_may_be_permuted(little_work):
+    coefs, X = small_net()
+    random = np.random.RandomState(0)
+    (before,) = network_mutual_info(coefs, None, X, **OPTIONS)
+    orders = [random.permutation(12) for _ in range(3)]
+    permuted = [coefs[0][:, orders[0]]]
+    for coef, one, other in zip(coefs[1:], orders, orders[1:], strict=False):
+        permuted.append(coef[one][:, other])
+    (after,) = network_mutual_info(permuted, None, X, **OPTIONS)
+    error = math.hypot(before.mutual_info.std_error, after.mutual_info.std_error)
+    assert abs(before.mutual_info.value - after.mutual_info.value) <= 3 * error
+    error = before.mutual_info_low.std_error
+    off = before.mutual_info_low.value - after.mutual_info_low.value
+    assert abs(off) <= 4 * error
+
+
+def test_numbers_follow_from_seed_and_layer(little_work):
+    coefs, X = small_net()
+    (alone,) = network_mutual_info(coefs, None, X, **OPTIONS)
+    *_, among = network_mutual_info(coefs, None, X, **{**OPTIONS, "layers": [1, 2, 3]})
+    assert alone == among
+    (threaded,) = network_mutual_info(coefs, None, X, n_jobs=2, **OPTIONS)
+    assert threaded.mutual_info.value == pytest.approx(
+        alone.mutual_info.value, abs=1e-6
+    )
+    (other,) = network_mutual_info(coefs, None, X, **{**OPTIONS, "random_state": 1})
+    assert other.mutual_info.value != alone.mutual_info.value
+
+
+def test_what_is_chosen_is_chosen_on_other_points(little_work):
+    """The pilot's seeds are its own: more passes change no choice."""
+    coefs, X = small_net()
+    few, many = (
+        network_mutual_info(coefs, None, X, n_mc=n, **OPTIONS)[0] for n in (16, 64)
+    )
+    assert few.mutual_info_low.value != many.mutual_info_low.value
+    gap = few.mutual_info_high.value - few.mutual_info_low.value
+    # The chain's points are not the decoder's: its gap is the same.
+    assert many.mutual_info_high.value - many.mutual_info_low.value == pytest.approx(
+        gap, abs=1e-9
+    )
+
+
+def test_weights_and_labels_that_are_coins(little_work):
+    coefs, X = small_net()
+    twice = np.repeat(X, 2, axis=0)
+    coin = np.tile([0, 1], len(X))
+    (found,) = network_mutual_info(coefs, None, twice, coin, **OPTIONS)
+    (once,) = network_mutual_info(coefs, None, X, **OPTIONS)
+    assert found.mutual_info_low.value == pytest.approx(once.mutual_info_low.value)
+    label = found.label_mutual_info
+    assert abs(label.value) <= 3 * label.std_error + 1e-6
+    weights = np.linspace(0.1, 2, len(X))
+    (weighed,) = network_mutual_info(coefs, None, X, None, weights, **OPTIONS)
+    assert 0 < weighed.mutual_info_low.value < weighed.input_entropy
+
+
+def test_earlier_layers_know_no_less(little_work):
+    coefs, X = small_net()
+    layers = network_mutual_info(coefs, None, X, noise_std=0.4, random_state=0)
+    for one, other in itertools.pairwise(i.mutual_info for i in layers):
+        error = math.hypot(one.std_error, other.std_error)
+        assert other.value <= one.value + 3 * error
+
+
+def test_tol_adds_work_or_says_what_is_missing(little_work):
+    coefs, X = small_net(sizes=(5, 12, 12))
+    options = {"noise_std": 0.5, "layers": [2], "random_state": 0}
+    (plain,) = network_mutual_info(coefs, None, X, **options)
+    tol = 0.7 * max(
+        plain.mutual_info.std_error,
+        0.5 * (plain.mutual_info_high.value - plain.mutual_info_low.value),
+    )
+    (found,) = network_mutual_info(coefs, None, X, tol=tol, **options)
+    width = found.mutual_info_high.value - found.mutual_info_low.value
+    reached = found.mutual_info.std_error <= tol and width / 2 <= tol
+    said = any(isinstance(w, EstimateNotConvergedWarning) for w in found.limits)
+    assert reached != said
+    (missed,) = network_mutual_info(
+        coefs, None, X, tol=1e-4, max_samples=1000, **options
+    )
+    (limit,) = missed.limits
+    assert isinstance(limit, EstimateNotConvergedWarning)
+    assert "above tol=0.0001" in str(limit)
+
+
+def test_kernels_and_decoder_agree_in_few_units(monkeypatch, little_work):
+    coefs, X = small_net(sizes=(4, 6, 5, 4))
+    options = {**OPTIONS, "noise_std": 0.2}
+    (kernels,) = network_mutual_info(coefs, None, X, **options)
+    assert kernels.diagnostics["method"] == "kernels"
+    monkeypatch.setattr("skib.mutual_info._network.kernel_width", lambda *_: math.inf)
+    (decoder,) = network_mutual_info(coefs, None, X, **options)
+    assert decoder.diagnostics["method"] == "decoder"
+    for name in ("mutual_info", "conditional_entropy", "entropy"):
+        one, other = getattr(kernels, name), getattr(decoder, name)
+        error = math.hypot(one.std_error, other.std_error)
+        assert error < 0.1, name
+        assert abs(one.value - other.value) <= 0.01 + 3 * error, name

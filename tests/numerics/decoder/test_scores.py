@@ -1,0 +1,74 @@
+"""Scores against torch's Gaussians, and the kink against quadrature."""
+
+import pytest
+import torch
+from torch.distributions import MultivariateNormal
+
+from skib._numerics.decoder import Scorer
+from skib._numerics.decoder.kinks import rectified_log_density
+from skib._numerics.decoder.surrogate import RECTIFIERS, layer_surrogate
+
+
+@pytest.mark.parametrize("activation", ["identity", "tanh"])
+@pytest.mark.parametrize("noise_std", [0.005, 0.4, 2.0])
+def test_scores_are_log_densities_of_the_surrogates(activation, noise_std, make_case):
+    case = make_case(activation, noise_std=noise_std)
+    scorer = Scorer(case.network, case.first, case.layer)
+    surrogate = layer_surrogate(case.network, case.first, case.layer)
+    twin = MultivariateNormal(surrogate.mean, surrogate.covariance)
+    # Quadratic forms of far points are large: digits are lost, relative to those.
+    expected = twin.log_prob(case.points[:, None])
+    torch.testing.assert_close(
+        scorer.scores(case.points), expected, rtol=1e-8, atol=1e-6
+    )
+    torch.testing.assert_close(scorer.entropy, twin.entropy())
+
+
+def test_tiles_are_the_whole(make_case, monkeypatch):
+    case = make_case("relu")
+    scorer = Scorer(case.network, case.first, case.layer)
+    monkeypatch.setattr("skib._numerics.decoder.scores.FLOATS_PER_TILE", 500)
+    tiles = [scores for _, scores in scorer.tiles(case.points)]
+    assert len(tiles) > 5
+    torch.testing.assert_close(torch.cat(tiles), scorer.scores(case.points))
+
+
+@pytest.mark.parametrize("left", [0.0, 0.01, 0.5])
+@pytest.mark.parametrize(
+    ("mean", "std", "noise_std"), [(0.2, 0.5, 0.1), (-1, 0.3, 0.2), (1, 0.2, 0.5)]
+)
+def test_rectified_density_agrees_with_quadrature(left, mean, std, noise_std):
+    z = torch.linspace(-9, 9, 40_001, dtype=torch.float64)
+    mass = (-0.5 * z**2).exp()
+    mass /= mass.sum()
+    value = mean + std * z
+    f = torch.where(value > 0, value, left * value)
+    points = torch.linspace(-0.5, 2, 11, dtype=torch.float64)
+    normal = torch.distributions.Normal(f, noise_std)
+    expected = (mass * normal.log_prob(points[:, None]).exp()).sum(1).log()
+    moments = (torch.tensor(x, dtype=torch.float64) for x in (mean, std))
+    found = rectified_log_density(points, *moments, noise_std, left)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", sorted(RECTIFIERS))
+@pytest.mark.parametrize("noise_std", [0.02, 0.3])
+def test_scores_of_one_rectified_unit_are_its_density(activation, noise_std, make_case):
+    """A single unit behind a linear first layer: no Gaussian share is left."""
+    case = make_case(activation, sizes=(2, 3, 1), noise_std=noise_std)
+    network = case.network
+    case.first = case.first.abs()
+    surrogate = layer_surrogate(network, case.first, 2)
+    expected = rectified_log_density(
+        case.points[:, None, 0],
+        surrogate.before_mean[:, 0],
+        surrogate.before_std[:, 0],
+        noise_std,
+        RECTIFIERS[activation],
+    )
+    found = Scorer(network, case.first, 2).scores(case.points)
+    plausible = expected > -30
+    # The table is interpolated.
+    off = (found - expected)[plausible].abs()
+    assert off.mean() < 0.02
+    assert off.max() < 0.5
