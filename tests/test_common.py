@@ -9,7 +9,13 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skib.mutual_info import BinnedMIEstimator, GaussianMixtureMIEstimator
+from skib.mutual_info import (
+    BinnedMIEstimator,
+    GaussianMixtureMIEstimator,
+    KernelDensityMIEstimator,
+    NearestNeighborMIEstimator,
+    PairwiseDistanceMIEstimator,
+)
 from skib.neural_network import NoisyMLPClassifier, NoisyMLPRegressor
 
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate_init": 0.05}
@@ -52,12 +58,23 @@ def test_noisy_estimators_pass_the_checks(estimator, check):
 # The checks' data lie outside of (-1, 1), and hold inputs that no noise confuses.
 @pytest.mark.filterwarnings("ignore::skib.exceptions.SaturationWarning")
 @pytest.mark.filterwarnings("ignore::skib.exceptions.UncoveredBinsWarning")
+@pytest.mark.filterwarnings("ignore::skib.exceptions.HighDimensionWarning")
 @parametrize_with_checks(
     [
         GaussianMixtureMIEstimator(n_mc=4, random_state=0),
         GaussianMixtureMIEstimator(n_mc=4, target="label", random_state=0),
         BinnedMIEstimator(),
         BinnedMIEstimator(n_offsets=2, correction="miller-madow", target="label"),
+        PairwiseDistanceMIEstimator(),
+        PairwiseDistanceMIEstimator(bound="upper", target="label"),
+        NearestNeighborMIEstimator(n_samples=256, random_state=0),
+        NearestNeighborMIEstimator(
+            n_neighbors=8, weighted=True, n_samples=256, random_state=0
+        ),
+        KernelDensityMIEstimator(n_samples=128, random_state=0),
+        KernelDensityMIEstimator(
+            bandwidth=0.1, n_samples=256, target="label", random_state=0
+        ),
     ]
 )
 def test_information_estimators_pass_the_checks(estimator, check):

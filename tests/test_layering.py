@@ -17,6 +17,7 @@ STANDARD = {
     "copy",
     "dataclasses",
     "functools",
+    "html",
     "importlib",
     "inspect",
     "itertools",
@@ -30,6 +31,7 @@ STANDARD = {
     "threading",
     "typing",
     "warnings",
+    "weakref",
 }
 ARRAYS = {"numpy", "scipy", "torch"}
 GROUND = {

@@ -25,7 +25,7 @@ from skib import (
     information_flow,
     make_szt,
 )
-from skib.inspection import InformationFlowDisplay, RepresentationDisplay
+from skib.inspection import RepresentationDisplay
 
 SEED = 1
 NOISE_STD = 0.005
@@ -76,10 +76,8 @@ def losses(X, y):
 
 def draw_curves(axes):
     """Information, binned entropy and loss against the epoch."""
-    flow.plot(ax=axes[0])
-    InformationFlowDisplay.from_flow(binned).plot(ax=axes[1])
-    axes[1].set_ylabel("H(Bin(T)) [nats]")
-    axes[1].get_legend().remove()
+    flow.plot(axes[0])
+    binned.plot(axes[1], legend=False)
     axes[2].plot(recording.epochs, losses(X_train, y_train), label="train")
     axes[2].plot(recording.epochs, losses(X_test, y_test), "--", label="test")
     axes[2].set(xlabel="epoch", ylabel="cross-entropy [nats]")
@@ -97,14 +95,12 @@ nearest = np.abs(np.subtract.outer(SCATTER_EPOCHS, recording.epochs)).argmin(1)
 for letter, epoch, ax in zip("abcd", recording.epochs[nearest], clouds, strict=True):
     RepresentationDisplay.from_recording(
         recording, X, y, epoch=epoch, random_state=SEED
-    ).plot(ax=ax)
-    ax.set_title(f"{letter}) layer 5, epoch {epoch}")
+    ).plot(ax, name=f"{letter}) layer 5, epoch {epoch}", legend=letter == "d")
     for curve in curves:
         curve.axvline(epoch, color="0.8", lw=1, zorder=0)
     curves[0].annotate(
         letter, (epoch, 0), (2, 3), textcoords="offset points", color="0.4"
     )
-clouds[0].legend(title="class", markerscale=4, loc="upper left", frameon=False)
 results = Path("results")
 results.mkdir(exist_ok=True)
 figure.savefig(results / "szt_information_flow.png", dpi=150)

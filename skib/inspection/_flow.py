@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skib.inspection._flow_display import InformationFlowDisplay
+from skib.inspection._flow_repr import flow_html, flow_text
 from skib.inspection._flow_table import FlowTable
 from skib.mutual_info import BRACKET, QUANTITIES, Information
 
@@ -53,7 +54,8 @@ class InformationFlow(FlowTable):
     input_entropy, label_entropy : float
         H(X), H(Y) in nats (``label_entropy`` is None without labels).
     provenance : dict
-        How the numbers were made: estimator, noise, versions.
+        How the numbers were made: estimator and its parameters, what it estimates,
+        noise, layer sizes, number of inputs, seed, version.
     """
 
     in_nats = frozenset(IN_NATS)
@@ -108,7 +110,14 @@ class InformationFlow(FlowTable):
             layers,
             **_columns(found),
             input_entropy=first.input_entropy_,
-            provenance={"estimator": repr(first)},
+            provenance={
+                "estimator": repr(first),
+                "layer_estimators": [repr(each) for each in estimates[0]],
+                "layer_sizes": [
+                    getattr(each, "n_features_in_", None) for each in estimates[0]
+                ],
+                "quantities": getattr(first, "quantities", {}),
+            },
         )
 
     @classmethod
@@ -137,22 +146,41 @@ class InformationFlow(FlowTable):
         entries = [[_entry(information) for information in row] for row in table]
         return cls(epochs, layers, **_columns(entries), **facts)
 
-    def plot(self, unit: str = "nats", *, target: str = "input", ax: Any = None) -> Any:
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        unit: str = "nats",
+        target: str = "input",
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> InformationFlowDisplay:
         """Draw the information of each layer against the epoch.
 
         Parameters
         ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
         unit : {"nats", "bits"}, default="nats"
         target : {"input", "label"}, default="input"
             Whether to draw I(X;T) or I(Y;T).
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+        name : str, default=None
+            What the legend calls this table, where several are on the same axes.
+        **kwargs
+            As in `InformationFlowDisplay.plot`.
 
         Returns
         -------
         display : InformationFlowDisplay
         """
-        return InformationFlowDisplay.from_flow(self, target=target).plot(unit, ax=ax)
+        display = InformationFlowDisplay.from_flow(self, target=target)
+        return display.plot(ax, unit=unit, name=name, **kwargs)
+
+    def __repr__(self) -> str:
+        return flow_text(self)
+
+    def _repr_html_(self) -> str:
+        return flow_html(self)
 
 
 def _entry(information: Information) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class FlowTable:
     def __eq__(self, other: Any) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        own, others = self._arrays(), other._arrays()
+        own, others = self.arrays(), other.arrays()
         return own.keys() == others.keys() and all(
             np.array_equal(values, others[name], equal_nan=values.dtype.kind == "f")
             for name, values in own.items()
@@ -79,6 +79,26 @@ class FlowTable:
         if len(self.epochs):
             epochs += f" from {self.epochs[0]} to {self.epochs[-1]}"
         return f"{type(self).__name__}({epochs}, layers={self.layers.tolist()})"
+
+    def to_dict(self, unit: str = "nats") -> dict[str, np.ndarray]:
+        """Return the table as columns by name, one entry per (epoch, layer).
+
+        What any library of data frames takes: ``polars.DataFrame(flow.to_dict())``.
+
+        Parameters
+        ----------
+        unit : {"nats", "bits"}, default="nats"
+
+        Returns
+        -------
+        columns : dict of ndarray of shape (n_epochs * n_layers,)
+        """
+        scale = 1 / nats_per(unit)
+        epochs, layers = np.meshgrid(self.epochs, self.layers, indexing="ij")
+        columns = {"epoch": epochs.ravel(), "layer": layers.ravel()}
+        for name, (values, is_in_nats) in self._frame_columns().items():
+            columns[name] = (values * scale if is_in_nats else values).ravel()
+        return columns
 
     def to_frame(self, unit: str = "nats") -> Any:
         """Return the table as a data frame, one row per (epoch, layer).
@@ -99,12 +119,7 @@ class FlowTable:
             raise ImportError(
                 "to_frame needs pandas. Install it with `pip install 'skib[plot]'`."
             ) from error
-        scale = 1 / nats_per(unit)
-        epochs, layers = np.meshgrid(self.epochs, self.layers, indexing="ij")
-        columns = {"epoch": epochs.ravel(), "layer": layers.ravel()}
-        for name, values in self.columns.items():
-            columns[name] = (values * scale if name in self.in_nats else values).ravel()
-        frame = pd.DataFrame(columns)
+        frame = pd.DataFrame(self.to_dict(unit))
         frame.attrs = {"unit": unit, **self.provenance}
         return frame
 
@@ -116,7 +131,7 @@ class FlowTable:
         path : str or path-like
         """
         with Path(path).open("wb") as file:
-            arrays: dict[str, Any] = self._arrays()
+            arrays: dict[str, Any] = self.arrays()
             np.savez_compressed(file, **arrays)
 
     @classmethod
@@ -133,6 +148,23 @@ class FlowTable:
         """
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
+        return cls.from_arrays(arrays, path)
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray], path: Any = None) -> Any:
+        """Make the table of what `arrays` returned.
+
+        Parameters
+        ----------
+        arrays : dict of ndarray
+        path : str or path-like, default=None
+            Where they come from, for an error.
+
+        Returns
+        -------
+        table : same type as this
+        """
+        arrays = dict(arrays)
         header = json.loads(str(arrays.pop("header", "{}")))
         if header.pop("type", None) != cls.__name__:
             raise ValueError(
@@ -144,7 +176,20 @@ class FlowTable:
         FlowTable.__init__(table, epochs, layers, arrays, **header)
         return table
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _frame_columns(self) -> dict[str, tuple[np.ndarray, bool]]:
+        """Columns of the data frame, and whether they are in nats."""
+        return {
+            name: (values, name in self.in_nats)
+            for name, values in self.columns.items()
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the whole table as arrays, by name, as they are saved.
+
+        Returns
+        -------
+        arrays : dict of ndarray
+        """
         header = {
             "type": type(self).__name__,
             "facts": self.facts,

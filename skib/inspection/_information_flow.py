@@ -30,7 +30,7 @@ from skib.mutual_info import (
     merge_inputs,
 )
 
-__all__ = ["information_flow"]
+__all__ = ["check_recording", "information_flow"]
 
 PLACES_NAMED = 4
 
@@ -131,7 +131,7 @@ def information_flow(
     >>> flow.mutual_info.shape
     (2, 2)
     """
-    recording, X = _check_recording(recording, X)
+    recording, X = check_recording(recording, X)
     epochs = check_epochs(epochs, recording.epochs)
     first = recording.at(epochs[0])
     noise_std = first.noise_std
@@ -166,8 +166,10 @@ def information_flow(
             "skib": __version__,
             "estimator": repr(estimator),
             "parameters": estimator.get_params(),
+            "quantities": getattr(estimator, "quantities", {}),
             "noise_std": noise_std,
             "activation": getattr(recording, "activation", None),
+            "layer_sizes": getattr(recording, "layer_sizes", None),
             "n_inputs": len(X),
             "random_state": random_state,
             **getattr(recording, "provenance", {}),
@@ -222,7 +224,7 @@ def _warn_of_limits(
         warnings.warn(kind(message), stacklevel=3)
 
 
-def _check_recording(recording: Any, X: Any) -> tuple[Any, Any]:
+def check_recording(recording: Any, X: Any) -> tuple[Any, Any]:
     """Return the recording that was given, or that a fitted estimator has, and X.
 
     The steps before it in a pipeline are applied to X, as they are when it predicts.
@@ -230,10 +232,10 @@ def _check_recording(recording: Any, X: Any) -> tuple[Any, Any]:
     if isinstance(recording, BaseEstimator):
         check_is_fitted(recording)
     if hasattr(recording, "best_estimator_"):
-        return _check_recording(recording.best_estimator_, X)
+        return check_recording(recording.best_estimator_, X)
     if isinstance(recording, Pipeline):
         before = recording[:-1]
-        return _check_recording(recording[-1], before.transform(X) if before else X)
+        return check_recording(recording[-1], before.transform(X) if before else X)
     recording = getattr(recording, "recording_", recording)
     if not (hasattr(recording, "epochs") and hasattr(recording, "at")):
         raise TypeError(

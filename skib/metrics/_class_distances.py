@@ -28,10 +28,16 @@ class ClassDistances:
         Distances of pairs of one class.
     between : ndarray of shape (n_between,)
         Distances of pairs of different classes.
+    within_classes : ndarray of shape (n_within,)
+        Class of each pair of one class.
+    between_classes : ndarray of shape (n_between, 2)
+        Both classes of each of the other pairs.
     """
 
     within: np.ndarray
     between: np.ndarray
+    within_classes: np.ndarray
+    between_classes: np.ndarray
 
 
 def class_distances(
@@ -94,7 +100,12 @@ def class_distances(
     one, other = _pairs(len(activations), max_pairs, check_random_state(random_state))
     distances = paired_distances(activations[one], activations[other], metric=metric)
     same = y[one] == y[other]
-    return ClassDistances(distances[same], distances[~same])
+    return ClassDistances(
+        distances[same],
+        distances[~same],
+        y[one[same]],
+        np.stack([y[one[~same]], y[other[~same]]], axis=1),
+    )
 
 
 def _with_direction(

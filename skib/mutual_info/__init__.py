@@ -13,11 +13,14 @@ from skib.mutual_info._exact import (
 from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
 from skib.mutual_info._information import BRACKET, QUANTITIES, Estimate, Information
 from skib.mutual_info._input_law import InputLaw, LayerLaw, merge_inputs
+from skib.mutual_info._kernel_density import KernelDensityMIEstimator
 from skib.mutual_info._log_conditional import (
     LayerLogConditional,
     network_log_conditional,
 )
+from skib.mutual_info._nearest_neighbor import NearestNeighborMIEstimator
 from skib.mutual_info._network import NetworkMIEstimator, network_mutual_info
+from skib.mutual_info._pairwise import PairwiseDistanceMIEstimator
 
 __all__ = [
     "BRACKET",
@@ -29,10 +32,13 @@ __all__ = [
     "GaussianMixtureMIEstimator",
     "Information",
     "InputLaw",
+    "KernelDensityMIEstimator",
     "LayerLaw",
     "LayerLogConditional",
     "MutualInfoEstimator",
+    "NearestNeighborMIEstimator",
     "NetworkMIEstimator",
+    "PairwiseDistanceMIEstimator",
     "awgn_mutual_info",
     "bounds",
     "gaussian_mixture_entropy",

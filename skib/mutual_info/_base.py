@@ -59,6 +59,11 @@ class MutualInfoEstimator(BaseEstimator, ABC):
     #: out whole epochs.
     shares_passes = False
 
+    @property
+    def quantities(self) -> dict[str, str]:
+        """What the value about the input, and that about the label, is called."""
+        return {"input": "I(X;T)", "label": "I(Y;T)"}
+
     @whatever_the_default_device
     def estimate(
         self,

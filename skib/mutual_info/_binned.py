@@ -134,6 +134,11 @@ class BinnedMIEstimator(ActivationsMIEstimator):
         self.target = target
         self.random_state = random_state
 
+    @property
+    def quantities(self):
+        """What the values are called; of one activation per input H(Bin(T)|X) is 0."""
+        return {"input": "H(Bin(T))", "label": "I(Y;Bin(T))"}
+
     def estimate_law(self, law):
         """Estimate the information of the activations in bins chosen for them.
 

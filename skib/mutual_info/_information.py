@@ -74,6 +74,9 @@ class Information:
         What limits the value, in words: issued by ``fit``, gathered by a sweep.
     advice : str
         What would narrow a wide bracket.
+    bounds_only : bool
+        Whether the value is no more than its bracket says, as users know who asked for
+        bounds: a wide one is then no limit to warn of.
     input_entropy : float
         H(X), of the distinct inputs: the ceiling of I(X;T).
     saturated : bool
@@ -90,6 +93,7 @@ class Information:
     diagnostics: dict[str, Any] = field(default_factory=dict)
     limits: tuple[SkibWarning, ...] = field(default=(), compare=False)
     advice: str = field(default="", compare=False)
+    bounds_only: bool = field(default=False, compare=False)
     input_entropy: float = math.nan
     saturated: bool = False
 
@@ -130,7 +134,7 @@ class Information:
         is_wide : bool
         """
         low, high = self.mutual_info_low, self.mutual_info_high
-        if low is None or high is None:
+        if low is None or high is None or self.bounds_only:
             return False
         # A bracket within its errors, or of nothing at all, is not wide.
         error = math.hypot(low.std_error, high.std_error)

@@ -6,12 +6,19 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from skib import (
+    BinnedMIEstimator,
+    GaussianMixtureMIEstimator,
+    Recording,
+    information_flow,
+)
 from skib.inspection import (
     InformationFlow,
     InformationFlowDisplay,
     InformationPlaneDisplay,
     RepresentationDisplay,
 )
+from skib.mutual_info import PairwiseDistanceMIEstimator
 
 VALUES = np.array([[3.0, 2.0], [3.0, 1.0], [2.5, 0.5]])
 ERRORS = np.full((3, 2), 0.1)
@@ -52,7 +59,7 @@ def with_labels():
 
 @pytest.mark.parametrize(("unit", "scale"), [("nats", 1), ("bits", 1 / math.log(2))])
 def test_flow_draws_a_line_for_each_layer(unit, scale):
-    display = make_flow().plot(unit)
+    display = make_flow().plot(unit=unit)
     assert len(display.lines_) == 2
     for line, values in zip(display.lines_, VALUES.T, strict=True):
         np.testing.assert_allclose(line.get_ydata(), values * scale)
@@ -75,7 +82,7 @@ def test_flow_about_the_label():
 
 
 def test_plane_has_a_path_for_each_layer():
-    display = InformationPlaneDisplay.from_flow(with_labels()).plot("bits")
+    display = InformationPlaneDisplay.from_flow(with_labels()).plot(unit="bits")
     line = display.lines_[1]
     np.testing.assert_allclose(line.get_xdata(), VALUES[:, 1] / math.log(2))
     np.testing.assert_allclose(line.get_ydata(), VALUES[:, 1] / 5 / math.log(2))
@@ -101,3 +108,32 @@ def test_refusals():
         InformationFlowDisplay.from_flow(make_flow(), target="label")
     with pytest.raises(ValueError, match="target must be one of"):
         make_flow().plot(target="output")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "label"),
+    [
+        (BinnedMIEstimator(), "H(Bin(T)) [nats]"),
+        (PairwiseDistanceMIEstimator(bound="upper"), "I(X;T), upper bound [nats]"),
+        (GaussianMixtureMIEstimator(n_mc=2, random_state=0), "I(X;T) [nats]"),
+    ],
+)
+def test_axis_says_what_the_estimator_estimates(tmp_path, estimator, label):
+    """Also after it was saved; no name is tested."""
+    recording = Recording.from_weights(
+        [0, 3], [[np.eye(2)]] * 2, None, activation="tanh", noise_std=0.5
+    )
+    X = np.random.RandomState(0).randn(20, 2)
+    flow = information_flow(recording, X, estimator=estimator, random_state=0)
+    assert flow.plot().ax_.get_ylabel() == label
+    flow.save(tmp_path / "flow.npz")
+    loaded = InformationFlow.load(tmp_path / "flow.npz")
+    assert loaded.plot().ax_.get_ylabel() == label
+
+
+def test_plane_of_bins_says_so():
+    flow = with_labels()
+    flow.provenance["quantities"] = {"input": "H(Bin(T))", "label": "I(Y;Bin(T))"}
+    display = InformationPlaneDisplay.from_flow(flow).plot()
+    assert display.ax_.get_xlabel() == "H(Bin(T)) [nats]"
+    assert display.ax_.get_ylabel() == "I(Y;Bin(T)) [nats]"

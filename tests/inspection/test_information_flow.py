@@ -267,6 +267,54 @@ class TestResult:
         assert row["effective_fraction"] == flow.effective_fraction[2, 1]
         assert row["saturated"] == flow.saturated[2, 1]
 
+    def test_columns_for_any_library_of_frames(self):
+        flow = flow_of()
+        columns = flow.to_dict(unit="bits")
+        frame = flow.to_frame(unit="bits")
+        assert list(columns) == list(frame.columns)
+        np.testing.assert_array_equal(columns["mutual_info"], frame["mutual_info"])
+
+    def test_text_is_short_and_says_what_was_done(self):
+        flow = flow_of()
+        title, *rows = repr(flow).splitlines()
+        assert "3 epochs from 0 to 5" in title
+        assert "layer_sizes=[4, 2, 2], 48 inputs, NetworkMIEstimator" in title
+        assert len(rows) == 4
+        assert rows[3].split()[:2] == ["5", f"{flow.mutual_info[2, 0]:.3f}"]
+        many = InformationFlow(
+            np.arange(300),
+            np.arange(12),
+            mutual_info=np.zeros((300, 12)),
+            mutual_info_std_error=np.zeros((300, 12)),
+        )
+        lines = repr(many).splitlines()
+        assert len(lines) == 7
+        assert max(map(len, lines)) < 130
+
+    def test_html_is_escaped(self):
+        flow = flow_of()
+        flow.provenance["estimator"] = "<script>"
+        html = flow._repr_html_()
+        assert "<script>" not in html
+        assert html.count("<tr>") == 4
+
+    def test_provenance(self):
+        known = flow_of().provenance
+        assert known["random_state"] == 0
+        assert known["layer_sizes"] == [4, 2, 2]
+        assert known["n_inputs"] == 48
+        assert known["quantities"]["input"] == "I(X;T)"
+
+    def test_estimates_fitted_by_hand_tell_of_every_layer(self):
+        fits = [
+            GaussianMixtureMIEstimator(std, n_mc=4, random_state=0).fit(X)
+            for std in (0.1, 0.5)
+        ]
+        flow = InformationFlow.from_estimates([fits], epochs=[3], layers=[1, 2])
+        names = flow.provenance["layer_estimators"]
+        assert ["noise_std=0.5" in name for name in names] == [False, True]
+        assert flow.provenance["layer_sizes"] == [3, 3]
+
     def test_unknown_unit(self):
         with pytest.raises(ValueError, match="unit must be one of"):
             flow_of().to_frame(unit="bytes")

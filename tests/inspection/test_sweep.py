@@ -19,7 +19,14 @@ from skib import (
     information_flow,
 )
 from skib.exceptions import SweepInterruptedWarning, UncoveredBinsWarning
-from skib.mutual_info import ActivationsMIEstimator, Estimate, Information
+from skib.mutual_info import (
+    ActivationsMIEstimator,
+    Estimate,
+    Information,
+    KernelDensityMIEstimator,
+    NearestNeighborMIEstimator,
+    PairwiseDistanceMIEstimator,
+)
 
 RANDOM = np.random.RandomState(0)
 X = RANDOM.randn(40, 3)
@@ -29,6 +36,9 @@ ESTIMATORS = [
     NetworkMIEstimator(n_mc=4, n_draws=8),
     GaussianMixtureMIEstimator(n_mc=4, n_draws=8),
     BinnedMIEstimator(n_offsets=2),
+    PairwiseDistanceMIEstimator(n_draws=4),
+    NearestNeighborMIEstimator(n_samples=200, n_draws=8),
+    KernelDensityMIEstimator(n_samples=200, n_draws=8),
 ]
 
 

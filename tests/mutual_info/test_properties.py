@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
 
-from skib.mutual_info import BinnedMIEstimator, GaussianMixtureMIEstimator
+from skib.mutual_info import (
+    BinnedMIEstimator,
+    GaussianMixtureMIEstimator,
+    PairwiseDistanceMIEstimator,
+)
 
 quick = settings(derandomize=True, deadline=None, max_examples=15, database=None)
 
@@ -23,8 +27,11 @@ FIXED_BINS = BinnedMIEstimator(bin_width=0.25, value_range=(-4, 4))
 MOVING_BINS = BinnedMIEstimator(
     bin_width=0.25, value_range=(-4, 4), n_offsets=8, random_state=0
 )
+PAIRS = PairwiseDistanceMIEstimator(0.5)
 ALL = pytest.mark.parametrize(
-    "estimator", [MIXTURE, FIXED_BINS, MOVING_BINS], ids=["mixture", "bins", "dithered"]
+    "estimator",
+    [MIXTURE, FIXED_BINS, MOVING_BINS, PAIRS],
+    ids=["mixture", "bins", "dithered", "pairs"],
 )
 NAMES = ("mutual_info", "label_mutual_info", "entropy", "conditional_entropy")
 
