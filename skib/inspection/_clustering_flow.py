@@ -12,10 +12,7 @@ from sklearn.utils import check_scalar
 
 from skib._validation import (
     check_discrete,
-    check_epochs,
-    check_layers,
     check_option,
-    check_rows,
 )
 from skib._version import __version__
 from skib.exceptions import SilentRepresentationsWarning
@@ -28,7 +25,7 @@ from skib.inspection._clustering_measures import (
     on_common_bins,
 )
 from skib.inspection._clustering_table import ClusteringFlow
-from skib.inspection._information_flow import check_recording
+from skib.inspection._question import check_question
 from skib.inspection._sweep import over_epochs
 
 __all__ = ["clustering_flow"]
@@ -72,7 +69,8 @@ def clustering_flow(
         silhouette; "binned_entropy": H(Bin(T)); "saturation": share of saturated
         units; "effective_rank".
     layers : sequence of int, default=None
-        Hidden layers, counted from 1, negative from the last; None is all.
+        Hidden layers, counted from 1, negative from the last, or their names; None is
+        all.
     epochs : sequence of int, default=None
         Recorded epochs; None is all.
     bin_widths : sequence of float, default=(0.01, 0.05, 0.1)
@@ -134,11 +132,8 @@ def clustering_flow(
     >>> bool((flow.separation[1] > flow.separation[0]).all())
     True
     """
-    recording, X = check_recording(recording, X)
-    epochs = check_epochs(epochs, recording.epochs)
-    n_layers = len(recording.at(epochs[0]).noise_std)
-    layers = check_layers(layers, n_layers)
-    X = check_rows(X)
+    asked = check_question(recording, X, epochs=epochs, layers=layers)
+    recording, X = asked.recording, asked.X
     classes, codes = (np.empty(0), None) if y is None else check_discrete(y, X)
     max_pairs = check_scalar(max_pairs, "max_pairs", Integral, min_val=1)
     measuring = Measuring(
@@ -147,15 +142,15 @@ def clustering_flow(
         len(classes),
         _check_metrics(metrics, has_labels=y is not None),
         tuple(float(width) for width in np.ravel(bin_widths)),
-        _value_ranges(recording, n_layers, value_range),
+        _value_ranges(recording, len(asked.first.noise_std), value_range),
         max_pairs,
         noisy,
     )
     swept = over_epochs(
         measuring,
         recording,
-        epochs,
-        layers,
+        asked.epochs,
+        asked.places,
         whole_epochs=False,
         label="clustering flow",
         n_jobs=n_jobs,
@@ -164,16 +159,16 @@ def clustering_flow(
         verbose=verbose,
     )
     columns, facts = _columns(swept.results)
-    _warn_of_silence(columns, swept.epochs, layers)
+    _warn_of_silence(columns, swept.epochs, asked.layers)
     facts |= {
         "classes": classes,
         "bin_widths": measuring.bin_widths,
         "quantiles": QUANTILES,
     }
-    provenance = _provenance(recording, epochs[0], measuring)
+    provenance = _provenance(recording, asked.epochs[0], measuring)
     provenance["random_state"] = random_state
     return ClusteringFlow(
-        swept.epochs, layers, columns, facts=facts, provenance=provenance
+        swept.epochs, asked.layers, columns, facts=facts, provenance=provenance
     )
 
 

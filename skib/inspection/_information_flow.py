@@ -8,20 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from skib._validation import (
-    check_columns,
     check_discrete,
-    check_epochs,
-    check_layers,
-    check_rows,
     check_weights,
 )
 from skib._version import __version__
 from skib.exceptions import SaturationWarning
 from skib.inspection._flow import InformationFlow
+from skib.inspection._question import check_question
 from skib.inspection._sweep import over_epochs
 from skib.mutual_info import (
     GaussianMixtureMIEstimator,
@@ -30,7 +25,7 @@ from skib.mutual_info import (
     merge_inputs,
 )
 
-__all__ = ["check_recording", "information_flow"]
+__all__ = ["information_flow"]
 
 PLACES_NAMED = 4
 
@@ -131,23 +126,17 @@ def information_flow(
     >>> flow.mutual_info.shape
     (2, 2)
     """
-    recording, X = check_recording(recording, X)
-    epochs = check_epochs(epochs, recording.epochs)
-    first = recording.at(epochs[0])
-    noise_std = first.noise_std
-    names = getattr(recording, "layer_names", ())
-    places = check_layers(layers, len(noise_std), names=names)
+    asked = check_question(recording, X, epochs=epochs, layers=layers)
+    recording, X = asked.recording, asked.X
     estimator = _check_estimator(estimator, recording, n_draws)
-    check_columns(X, getattr(recording, "feature_names_in_", None))
-    X = check_rows(X, any_shape=getattr(first, "any_input_shape", False))
     # Bad labels and weights are refused here, before any worker starts.
     labels = None if y is None else check_discrete(y, X)[1]
     weights = check_weights(sample_weight, len(X))
     swept = over_epochs(
         _Estimation(estimator, X, labels, weights),
         recording,
-        epochs,
-        places,
+        asked.epochs,
+        asked.places,
         whole_epochs=estimator.shares_passes,
         label="information flow",
         n_jobs=n_jobs,
@@ -155,19 +144,18 @@ def information_flow(
         random_state=random_state,
         verbose=verbose,
     )
-    named = [names[place - 1] for place in places] if len(names) else places
-    _warn_of_limits(swept.results, swept.epochs, named)
+    _warn_of_limits(swept.results, swept.epochs, asked.layers)
     return InformationFlow.from_information(
         swept.results,
         epochs=swept.epochs,
-        layers=named,
+        layers=asked.layers,
         **_entropies(X, labels, weights),
         provenance={
             "skib": __version__,
             "estimator": repr(estimator),
             "parameters": estimator.get_params(),
             "quantities": getattr(estimator, "quantities", {}),
-            "noise_std": noise_std,
+            "noise_std": asked.first.noise_std,
             "activation": getattr(recording, "activation", None),
             "layer_sizes": getattr(recording, "layer_sizes", None),
             "n_inputs": len(X),
@@ -222,34 +210,6 @@ def _warn_of_limits(
         rest = f" and {more} more" if more > 0 else ""
         message = f"At {named}{rest}: {all_places[0][1]}"
         warnings.warn(kind(message), stacklevel=3)
-
-
-def check_recording(recording: Any, X: Any) -> tuple[Any, Any]:
-    """Return the recording that was given, or that a fitted estimator has, and X.
-
-    The steps before it in a pipeline are applied to X, as they are when it predicts.
-    """
-    if isinstance(recording, BaseEstimator):
-        check_is_fitted(recording)
-    if hasattr(recording, "best_estimator_"):
-        return check_recording(recording.best_estimator_, X)
-    if isinstance(recording, Pipeline):
-        before = recording[:-1]
-        return check_recording(recording[-1], before.transform(X) if before else X)
-    recording = getattr(recording, "recording_", recording)
-    if not (hasattr(recording, "epochs") and hasattr(recording, "at")):
-        raise TypeError(
-            "recording must be a Recording, or an estimator fitted with "
-            f"record_epochs. Got {type(recording).__name__}; make one from weights "
-            "with Recording.from_weights, watch a torch module with TorchRecorder, or "
-            "set record_epochs and fit again."
-        )
-    if not len(recording.epochs):
-        raise ValueError(
-            "recording must hold at least one epoch. Got none; call record(epoch) in "
-            "the training loop."
-        )
-    return recording, X
 
 
 def _check_estimator(estimator: Any, recording: Any, n_draws: int | None) -> Any:

@@ -289,3 +289,19 @@ def test_what_is_no_recording_yet_is_refused_in_words():
     recorder.record(0)
     with pytest.raises(ValueError, match="NaN"):
         information_flow(recorder, np.full((5, 1, 26, 26), np.nan))
+
+
+def test_clustering_of_layers_by_name():
+    """A recorder of named layers is a recording for every sweep."""
+    from skib.inspection import clustering_flow
+
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2), torch.nn.Tanh()
+    )
+    X = np.random.RandomState(0).randn(30, 3)
+    recorder = TorchRecorder(module, ["1", "3"], noise_std=0.1)
+    recorder.record(0)
+    flow = clustering_flow(recorder, X, np.arange(30) % 2, layers=["3"], random_state=0)
+    assert flow.layers.tolist() == ["3"]
+    assert flow.separation.shape == (1, 1)
