@@ -19,7 +19,8 @@ from skib.mutual_info._log_conditional import (
     network_log_conditional,
 )
 from skib.mutual_info._nearest_neighbor import NearestNeighborMIEstimator
-from skib.mutual_info._network import NetworkMIEstimator, network_mutual_info
+from skib.mutual_info._network import NetworkMIEstimator
+from skib.mutual_info._network_mutual_info import network_mutual_info
 from skib.mutual_info._pairwise import PairwiseDistanceMIEstimator
 
 __all__ = [

@@ -15,7 +15,8 @@ import torch
 from skib._numerics.decoder import ChainSize
 from skib._numerics.noisy_network import NoisyNetwork
 from skib._numerics.threads import torch_threads
-from skib.mutual_info._decoded import Found, Work
+from skib.mutual_info._decoded import Work
+from skib.mutual_info._decoder_bracket import Found
 from skib.mutual_info._information import Estimate
 from skib.mutual_info._network_passes import NetworkPasses
 

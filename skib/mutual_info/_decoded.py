@@ -29,6 +29,14 @@ from skib._numerics.layer_density import ConditionalDensity, layer_log_density
 from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
 from skib._numerics.threads import torch_threads
 from skib._validation import seed_at
+from skib.mutual_info._decoder_bracket import (
+    NO_GAP,
+    Found,
+    combined,
+    gap_means,
+    mean_of,
+    to_ceiling,
+)
 from skib.mutual_info._information import Estimate
 from skib.mutual_info._input_law import InputLaw
 from skib.mutual_info._stratified import FreshPasses, Terms
@@ -83,39 +91,6 @@ class Work(NamedTuple):
 
     n_mc: int
     size: ChainSize
-
-
-@dataclass(frozen=True)
-class Found:
-    """Estimates of one layer.
-
-    Attributes
-    ----------
-    estimates : dict of Estimate
-        By quantity, the bracket too.
-    density : ConditionalDensity
-        Log p(t | x) at some points.
-    low_error, gap_error : float
-        Parts of the error: what more passes of the decoder lower, and what more or
-        longer chains do.
-    """
-
-    estimates: dict[str, Estimate]
-    density: ConditionalDensity
-    low_error: float
-    gap_error: float
-
-    @property
-    def half_width(self) -> float:
-        """Half of the bracket, in nats."""
-        ends = (self.estimates[f"mutual_info_{end}"].value for end in ("low", "high"))
-        low, high = ends
-        return 0.5 * (high - low)
-
-    @property
-    def error(self) -> float:
-        """What a wanted error is compared with: half the bracket, or more."""
-        return max(self.half_width, self.estimates["mutual_info"].std_error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,17 +169,17 @@ class DecodedLayer:
     def estimate(self, plan: Plan, work: Work, seed: int) -> Found:
         """Estimate on fresh points."""
         means = self._decoded(plan.temper, work.n_mc, seed_at(seed, 2))
-        gap = _NO_GAP
+        gap = NO_GAP
         if plan.above == "ceiling":
-            gap = _to_ceiling(means, self.law)
+            gap = to_ceiling(means, self.law)
         elif not plan.temper.exact:
             gaps = self._gaps(plan.temper, work.size, seed_at(seed, 3))
-            gap = _gap_means(gaps)
+            gap = gap_means(gaps)
         above = None
         if plan.above == "first layer":
             above = self._first_layer(seed_at(seed, 4))
         density, correction = self._density(plan.temper, seed_at(seed, 5))
-        return _combine(means, gap, above, density, correction, self.law)
+        return combined(means, gap, above, density, correction, self.law)
 
     def _decoded(self, temper: Temper, n_mc: int, seed: int) -> FreshPasses:
         """Means of the decoder's terms over passes of all inputs."""
@@ -265,7 +240,7 @@ class DecodedLayer:
             return density, Estimate(0.0)
         points, joint = self._points(passes), self.law.joint
         own_score = decode_points(self.scorer, points, own, joint, temper).own_score
-        excess = _mean(0.5 * (density.low + density.high) - own_score)
+        excess = mean_of(0.5 * (density.low + density.high) - own_score)
         # The middle lies anywhere between the two estimates.
         open_ = abs(float((density.high - density.low).mean())) / math.sqrt(12)
         return density, Estimate(excess.value, math.hypot(excess.std_error, open_))
@@ -286,121 +261,3 @@ class DecodedLayer:
     def _points(self, passes: NoisyPass) -> Tensor:
         at = self.layer - 1
         return passes.clean[at] + self.network.noise_std[at] * passes.noise[at]
-
-
-class _GapMeans(NamedTuple):
-    full: Estimate
-    jackknife: Estimate
-    label_full: Estimate
-    label_jackknife: Estimate
-
-
-_NO_GAP = _GapMeans(*[Estimate(0.0)] * 4)
-
-
-def _to_ceiling(means: FreshPasses, law: InputLaw) -> _GapMeans:
-    """Return what is missing to the entropies of input and label, as the gap."""
-    gap = Estimate(law.input_entropy - means.mean("low"))
-    label_entropy = law.label_entropy or 0.0
-    label_gap = Estimate(label_entropy - means.mean("label_low"))
-    return _GapMeans(gap, gap, label_gap, label_gap)
-
-
-def _mean(values: Tensor) -> Estimate:
-    error = float(values.std()) / math.sqrt(len(values))
-    return Estimate(float(values.mean()), error)
-
-
-def _gap_means(gaps: Gaps) -> _GapMeans:
-    return _GapMeans(
-        _mean(gaps.full),
-        _mean(gaps.jackknife),
-        _mean(gaps.label_full),
-        _mean(gaps.label_jackknife),
-    )
-
-
-class _Bracketed(NamedTuple):
-    """A value between a low and a high end."""
-
-    value: Estimate
-    low: Estimate
-    high: Estimate
-    gap_error: float
-
-
-def _bracketed(
-    low: Estimate, gap: Estimate, jackknife: Estimate, ceilings: list[Estimate]
-) -> _Bracketed:
-    """Place the value in the bracket: the lower end, and half of the loss above it.
-
-    Parameters
-    ----------
-    low : Estimate
-    gap, jackknife : Estimate
-        Of the high end, from all steps and extrapolated, above the low one.
-    ceilings : list of Estimate
-        Further high ends.
-    """
-    high = Estimate(low.value + gap.value, math.hypot(low.std_error, gap.std_error))
-    for ceiling in ceilings:
-        high = min(high, ceiling, key=lambda end: end.value)
-    # Ends that cross, or are below zero, are so by their errors.
-    high = replace(high, value=max(high.value, 0.0))
-    low_end = min(max(low.value, 0.0), high.value)
-    loss = min(max(jackknife.value, 0.0), max(high.value - low_end, 0.0))
-    width = max(high.value - low_end, 0.0)
-    gap_error = math.hypot(0.5 * jackknife.std_error, width / math.sqrt(12))
-    value = low_end + 0.5 * loss
-    return _Bracketed(
-        Estimate(value, math.hypot(low.std_error, gap_error)),
-        Estimate(low_end, low.std_error),
-        high,
-        gap_error,
-    )
-
-
-def _combine(
-    means: FreshPasses,
-    gap: _GapMeans,
-    above: Estimate | None,
-    density: ConditionalDensity,
-    correction: Estimate,
-    law: InputLaw,
-) -> Found:
-    """Join the parts, and their errors."""
-    ceilings = [Estimate(law.input_entropy)]
-    if above is not None:
-        ceilings.append(above)
-    low = means.estimate("low")
-    found = _bracketed(low, gap.full, gap.jackknife, ceilings)
-    label_ceilings = [Estimate(law.label_entropy or 0.0), found.high]
-    label = _bracketed(
-        means.estimate("label_low"), gap.label_full, gap.label_jackknife, label_ceilings
-    )
-    surprise = means.estimate("surprise")
-    # What the decoder adds to the low end is added to all that holds the information.
-    lift = found.value.value - low.value
-    entropy = means.estimate("entropy")
-    label_lift = lift - (label.value.value - means.mean("label_low"))
-    of_label = means.estimate("label_entropy")
-    errors = found.gap_error, correction.std_error
-    estimates = {
-        "mutual_info": found.value,
-        "mutual_info_low": found.low,
-        "mutual_info_high": found.high,
-        "conditional_entropy": Estimate(
-            surprise.value - correction.value,
-            math.hypot(surprise.std_error, correction.std_error),
-        ),
-        "entropy": Estimate(
-            entropy.value - correction.value + lift,
-            math.hypot(entropy.std_error, *errors),
-        ),
-        "label_mutual_info": label.value,
-        "label_conditional_entropy": Estimate(
-            of_label.value - correction.value + label_lift,
-            math.hypot(of_label.std_error, label.gap_error, *errors),
-        ),
-    }
-    return Found(estimates, density, low.std_error, found.gap_error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from numbers import Integral
@@ -20,12 +19,9 @@ from skib._numerics.threads import torch_threads
 from skib._validation import (
     check_device,
     check_inputs,
-    check_network,
     check_sampling,
     seed_at,
-    whatever_the_default_device,
 )
-from skib.exceptions import EstimateNotConvergedWarning, ImportanceSamplingWarning
 from skib.mutual_info._base import MutualInfoEstimator
 from skib.mutual_info._choice import (
     CERTAIN_WIDTH,
@@ -33,27 +29,20 @@ from skib.mutual_info._choice import (
     enough_n_mc,
     kernel_width,
     more_work,
-    within_bracket,
 )
-from skib.mutual_info._decoded import DecodedLayer, Found, Plan, Work
+from skib.mutual_info._decoded import DecodedLayer, Plan, Work
+from skib.mutual_info._decoder_bracket import Found
 from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
-from skib.mutual_info._information import BRACKET, QUANTITIES, Information
+from skib.mutual_info._information import Information
 from skib.mutual_info._input_law import InputLaw
-from skib.mutual_info._network_passes import (
-    DIAGNOSTICS,
-    NetworkPasses,
-    density_diagnostics,
-)
+from skib.mutual_info._network_passes import NetworkPasses
+from skib.mutual_info._network_reports import largest_error, of_decoder, of_kernels
 from skib.mutual_info._stratified import FreshPasses, wanted_n_mc
-from skib.recording import NetworkSnapshot, Snapshot
+from skib.recording import Snapshot
 
-__all__ = ["NetworkMIEstimator", "network_mutual_info"]
+__all__ = ["NetworkMIEstimator"]
 
 AUTO_SAMPLES = 16384
-# Nats between the estimates of log p(t | x) from above and from below, a mean over
-# points, from which on the result may be off by more than kernel averages over a
-# hundred passes are.
-LARGEST_MEAN_GAP = 0.2
 # Without the network's help everything is smoothed by draws, so more are needed.
 FEWEST_DRAWS_OF_ACTIVATIONS = 128
 
@@ -226,7 +215,7 @@ class NetworkMIEstimator(MutualInfoEstimator):
             rest = [layer for layer in known if layer not in found]
             means = self._integrate(passes, rest, seed) if rest else {}
         found |= {
-            layer: self._information(means[layer], passes, layer) for layer in rest
+            layer: of_kernels(means[layer], passes, layer, self.tol) for layer in rest
         }
         return found
 
@@ -251,7 +240,7 @@ class NetworkMIEstimator(MutualInfoEstimator):
             n_mc = enough_n_mc(plan.spread, n_inputs, n_mc)
         work = Work(n_mc, plan.size)
         found, work = self._worked(decoded, plan, work, seed_at(seed, 3))
-        return self._of_decoder(found, work, law)
+        return of_decoder(found, work, law, self.tol)
 
     def _worked(
         self, decoded: DecodedLayer, plan: Plan, work: Work, seed: int
@@ -268,44 +257,6 @@ class NetworkMIEstimator(MutualInfoEstimator):
                 return found, work
             work = more
         raise AssertionError("rounds end by returning")
-
-    def _of_decoder(self, found: Found, work: Work, law: InputLaw) -> Information:
-        diagnostics = {
-            name: float(values.mean())
-            for name, values in density_diagnostics(found.density).items()
-        }
-        estimates: dict[str, Any] = found.estimates
-        information = Information(
-            **estimates,
-            diagnostics={
-                "from_network": True,
-                "method": "decoder",
-                "n_mc": work.n_mc,
-                **diagnostics,
-            },
-            limits=(
-                *_badly_sampled(diagnostics["density_gap"]),
-                *self._decoder_tol_missed(found, work),
-            ),
-            advice="Set tol, or look at more noise or at layers with fewer units.",
-        )
-        return information.of(law)
-
-    def _decoder_tol_missed(
-        self, found: Found, work: Work
-    ) -> tuple[EstimateNotConvergedWarning, ...]:
-        if self.tol is None or found.error <= self.tol:
-            return ()
-        which = (
-            "Half the bracket" if found.half_width > self.tol else "The standard error"
-        )
-        size = work.size
-        message = (
-            f"{which} of I(X;T) is {found.error:.2g} nats after {work.n_mc} noisy "
-            f"passes of each input and {size.n_points} chains of {size.n_steps} steps, "
-            f"above tol={self.tol}. Raise max_samples or tol."
-        )
-        return (EstimateNotConvergedWarning(message),)
 
     def _integrate(
         self, passes: NetworkPasses, layers: list[int], seed: int
@@ -342,47 +293,8 @@ class NetworkMIEstimator(MutualInfoEstimator):
         if self.tol is None:
             return done
         allowed = max(done, self.max_samples // len(law.joint))
-        errors = _largest_error(means, law), 0.0
+        errors = largest_error(means, law), 0.0
         return wanted_n_mc(done, errors, self.tol, allowed)
-
-    def _information(
-        self, means: FreshPasses, passes: NetworkPasses, layer: int
-    ) -> Information:
-        law = passes.law
-        n_units = passes.network.layer_sizes[layer - 1] if layer > 1 else 0
-        estimates: dict[str, Any] = within_bracket(
-            {name: means.estimate(name) for name in QUANTITIES + BRACKET},
-            n_units,
-            law.input_entropy,
-        )
-        diagnostics = {name: means.mean(name) for name in DIAGNOSTICS}
-        found = Information(
-            **estimates,
-            diagnostics={
-                "from_network": True,
-                "method": "kernels",
-                "n_mc": means.n_samples,
-                **diagnostics,
-            },
-            limits=(
-                *_badly_sampled(diagnostics["density_gap"]),
-                *self._tol_missed(means, law),
-            ),
-            advice="Raise n_draws or the noise, or look at layers with fewer units.",
-        )
-        return found.of(law)
-
-    def _tol_missed(
-        self, means: FreshPasses, law: InputLaw
-    ) -> tuple[EstimateNotConvergedWarning, ...]:
-        error = _largest_error(means, law)
-        if self.tol is None or error <= self.tol:
-            return ()
-        message = (
-            f"The standard error is {error:.2g} nats after {means.n_samples} noisy "
-            f"passes of each input, above tol={self.tol}. Raise max_samples or tol."
-        )
-        return (EstimateNotConvergedWarning(message),)
 
     def _of_activations(
         self,
@@ -413,99 +325,3 @@ class NetworkMIEstimator(MutualInfoEstimator):
             )
         check_sampling(self, fewest=2)
         check_device(self.device)
-
-
-@whatever_the_default_device
-def network_mutual_info(
-    coefs: Sequence[Any],
-    intercepts: Sequence[Any] | None,
-    X: Any,
-    y: Any = None,
-    sample_weight: Any = None,
-    *,
-    activation: str | Sequence[str] = "tanh",
-    noise_std: Any,
-    layers: Sequence[int] | None = None,
-    random_state: Any = None,
-    **settings: Any,
-) -> list[Information]:
-    """Information of hidden layers about input and label, from weights as arrays.
-
-    Parameters
-    ----------
-    coefs : sequence of array-likes, each of shape (n_in, n_out)
-        Weights of the hidden layers.
-    intercepts : sequence of array-likes of shape (n_out,) or None, or None
-        None means no bias.
-    X : array-like or Tensor of shape (n_inputs, n_features)
-        Inputs, the whole law of X. Equal rows are merged.
-    y : array-like of shape (n_inputs,), default=None
-        Discrete labels.
-    sample_weight : array-like of shape (n_inputs,), default=None
-        Law of the inputs, up to a factor; None is uniform.
-    activation : {"tanh", "relu", "leaky_relu", "logistic", "identity"}, default="tanh"
-        One for all layers, or a sequence of one per layer.
-    noise_std : float or sequence of float
-        Standard deviation of the noise, > 0: one for all layers, or one per layer.
-    layers : sequence of int, default=None
-        Hidden layers, counted from 1; None is all. All are estimated on the same
-        passes.
-    random_state : int, RandomState instance or None, default=None
-    **settings
-        Parameters of `NetworkMIEstimator`.
-
-    Returns
-    -------
-    layers : list of Information
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit each other, a layer does not exist, a noise_std is not
-        > 0, or there are too few draws.
-
-    See Also
-    --------
-    NetworkMIEstimator : What is done, and the diagnostics of the result.
-
-    Examples
-    --------
-    Two inputs, two linear units in a row: the second has noise of variance 5 between
-    the activations -2 and 2, which leaves 0.2846 nats.
-
-    >>> from skib.mutual_info import network_mutual_info
-    >>> first, second = network_mutual_info(
-    ...     [[[1.0]], [[2.0]]], [[0.0], [0.0]], [[-1.0], [1.0]],
-    ...     activation="identity", noise_std=1.0, random_state=0,
-    ... )
-    >>> abs(second.mutual_info.value - 0.2846) < 4 * second.mutual_info.std_error
-    True
-    """
-    network = check_network(coefs, intercepts, activation, noise_std)
-    return NetworkMIEstimator(**settings).estimate(
-        NetworkSnapshot(network),
-        X,
-        y,
-        sample_weight,
-        layers=layers,
-        random_state=random_state,
-    )
-
-
-def _badly_sampled(density_gap: float) -> tuple[ImportanceSamplingWarning, ...]:
-    if density_gap <= LARGEST_MEAN_GAP:
-        return ()
-    message = (
-        "Importance sampling through the network did not converge: its estimates of "
-        f"log p(t|x) from below and above are {density_gap:.2g} nats apart on average, "
-        "which the standard errors of h(T|X) and h(T) hold."
-    )
-    return (ImportanceSamplingWarning(message),)
-
-
-def _largest_error(means: FreshPasses, law: InputLaw) -> float:
-    return max(
-        means.std_error(name)
-        for name in QUANTITIES
-        if law.has_labels or not name.startswith("label")
-    )
