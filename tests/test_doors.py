@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_matrix
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -25,8 +26,11 @@ from skib.exceptions import (
     SilentRepresentationsWarning,
     UncoveredBinsWarning,
 )
-from skib.inspection import RepresentationDisplay
+from skib.inspection import RepresentationDisplay, clustering_flow
 from skib.mutual_info import (
+    KernelDensityMIEstimator,
+    NearestNeighborMIEstimator,
+    PairwiseDistanceMIEstimator,
     awgn_mutual_info,
     gaussian_mixture_entropy,
     network_log_conditional,
@@ -121,7 +125,23 @@ def points_of(X, y=Y):
     return display.activations
 
 
+def clusters(X, y=None):
+    metrics = ["effective_rank"] if y is None else ["separation"]
+    found = clustering_flow(
+        RECORDING, X, y, metrics=metrics, layers=[2], random_state=0
+    )
+    return next(iter(found.columns.values()))
+
+
+def rival(estimator):
+    return lambda X: clone(estimator).fit(X).mutual_info_
+
+
 DOORS = {
+    "clustering_flow": clusters,
+    "KernelDensityMIEstimator.fit": rival(KernelDensityMIEstimator(**OPTIONS)),
+    "NearestNeighborMIEstimator.fit": rival(NearestNeighborMIEstimator(**OPTIONS)),
+    "PairwiseDistanceMIEstimator.fit": rival(PairwiseDistanceMIEstimator(0.3)),
     "GaussianMixtureMIEstimator.fit": fit_mixture,
     "GaussianMixtureMIEstimator.score": score_mixture,
     "GaussianMixtureMIEstimator.score_samples": (
@@ -229,6 +249,7 @@ def test_what_is_no_input_is_refused_in_words(door, kind):
 
 
 WITH_LABELS = {
+    "clustering_flow": lambda y: clusters(X, y),
     "GaussianMixtureMIEstimator.fit": lambda y: fit_mixture(X, y),
     "GaussianMixtureMIEstimator.score": lambda y: score_mixture(X, y),
     "BinnedMIEstimator.fit": lambda y: fit_bins(X, y),
@@ -275,7 +296,7 @@ def test_what_are_no_labels_is_refused_in_words(door, kind):
 
 
 @pytest.mark.parametrize("kind", NO_LABELS)
-@pytest.mark.parametrize("door", list(WITH_LABELS)[:6])
+@pytest.mark.parametrize("door", list(WITH_LABELS)[:7])
 def test_information_is_about_a_class(door, kind):
     with pytest.raises(ValueError, match=r"discrete labels|contains NaN"):
         answer(WITH_LABELS[door], NO_LABELS[kind](Y))

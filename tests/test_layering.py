@@ -66,6 +66,7 @@ LOOKS_DOWN_ON = {
         "matplotlib",
         "pandas",
         "tqdm",
+        "xarray",
     },
     "__init__.py": {
         "skib._version",

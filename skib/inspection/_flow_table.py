@@ -100,6 +100,33 @@ class FlowTable:
             columns[name] = (values * scale if is_in_nats else values).ravel()
         return columns
 
+    def to_xarray(self, unit: str = "nats") -> Any:
+        """Return the table as a dataset with the dimensions epoch and layer.
+
+        Parameters
+        ----------
+        unit : {"nats", "bits"}, default="nats"
+
+        Returns
+        -------
+        dataset : xarray.Dataset
+            Its attributes hold the unit and the facts of the table.
+        """
+        try:
+            import xarray as xr
+        except ImportError as error:
+            raise ImportError(
+                "to_xarray needs xarray. Install it with `pip install xarray`."
+            ) from error
+        shape = len(self.epochs), len(self.layers)
+        columns = self.to_dict(unit)
+        axes = ("epoch", "layer")
+        return xr.Dataset(
+            {n: (axes, c.reshape(shape)) for n, c in columns.items() if n not in axes},
+            coords={"epoch": self.epochs, "layer": self.layers},
+            attrs={"unit": unit, **self.facts},
+        )
+
     def to_frame(self, unit: str = "nats") -> Any:
         """Return the table as a data frame, one row per (epoch, layer).
 

@@ -318,3 +318,11 @@ class TestResult:
     def test_unknown_unit(self):
         with pytest.raises(ValueError, match="unit must be one of"):
             flow_of().to_frame(unit="bytes")
+
+    def test_dataset_in_bits(self):
+        flow = flow_of()
+        dataset = flow.to_xarray(unit="bits")
+        assert dict(dataset.sizes) == {"epoch": 3, "layer": 3}
+        found = float(dataset.mutual_info.sel(epoch=5, layer=2))
+        assert found == pytest.approx(flow.mutual_info[2, 1] / math.log(2))
+        assert dataset.attrs["unit"] == "bits"
