@@ -111,7 +111,7 @@ def _near_pairs(rows: np.ndarray, chosen: np.ndarray, gap: np.ndarray) -> np.nda
 
 def _has_negative_zeros(rows: np.ndarray) -> bool:
     return rows.dtype.kind == "f" and any(
-        (np.signbit(some) & (some == 0)).any() for some in _portions(rows, rows)
+        np.signbit(some[some == 0]).any() for some in _portions(rows, rows)
     )
 
 

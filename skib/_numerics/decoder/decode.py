@@ -19,6 +19,9 @@ __all__ = ["Decoded", "Temper", "choose_temper", "decode", "decode_points"]
 
 POWERS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 DEFENCES = (1e-4, 1e-3, 1e-2)
+# exp() of very negative arguments is many times slower; e^-80 is invisible beside the
+# largest, 1.
+LOWEST_EXPONENT = -80.0
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def decode(scores: Tensor, own: Tensor, joint: Tensor, temper: Temper) -> Decode
     if temper.exact:
         shares = scores + log_weights
         top = shares.amax(1, keepdim=True)
-        shares.sub_(top).exp_()
+        shares.sub_(top).clamp_min_(LOWEST_EXPONENT).exp_()
         total = shares.sum(1)
         low = (shares * scores).sum(1) / total - total.log() - top[:, 0]
     else:
@@ -126,7 +129,7 @@ def decode(scores: Tensor, own: Tensor, joint: Tensor, temper: Temper) -> Decode
         # to the largest, float32 loses nothing that a mean over points would show.
         shares = torch.add(log_weights, scores, alpha=temper.power)
         top = shares.amax(1, keepdim=True)
-        shares = shares.sub_(top).float().exp_()
+        shares = shares.sub_(top).float().clamp_min_(LOWEST_EXPONENT).exp_()
         total = shares.sum(1).double()
         about_own = temper.power * own_score - total.log() - top[:, 0]
         low = ((1 - temper.defence) * about_own.exp() + temper.defence).log()
