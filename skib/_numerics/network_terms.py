@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from skib._numerics.extrapolation import extrapolate
+from skib._numerics.input_posterior import posterior_information
 from skib._numerics.kernel_sums import KernelSums
-from skib._numerics.posterior import posterior_information
 
 __all__ = [
     "ALL_DRAWS",

@@ -59,6 +59,16 @@ class Found:
 
 
 class GapMeans(NamedTuple):
+    """How far the chain's end lies above the decoder's, on average.
+
+    Attributes
+    ----------
+    full, jackknife : Estimate
+        Of I(X;T): by all steps of the chains, and extrapolated to infinitely many.
+    label_full, label_jackknife : Estimate
+        The same of I(Y;T).
+    """
+
     full: Estimate
     jackknife: Estimate
     label_full: Estimate
@@ -77,11 +87,13 @@ def to_ceiling(means: FreshPasses, law: InputLaw) -> GapMeans:
 
 
 def mean_of(values: Tensor) -> Estimate:
+    """Return the mean of independent values, with its standard error."""
     error = float(values.std()) / math.sqrt(len(values))
     return Estimate(float(values.mean()), error)
 
 
 def gap_means(gaps: Gaps) -> GapMeans:
+    """Average gaps over the points of chains."""
     return GapMeans(
         mean_of(gaps.full),
         mean_of(gaps.jackknife),

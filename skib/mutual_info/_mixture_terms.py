@@ -19,8 +19,8 @@ from torch import Tensor
 
 from skib._numerics.extrapolation import extrapolate
 from skib._numerics.gaussian_summaries import MAX_FEATURES, gaussian_sums
+from skib._numerics.input_posterior import posterior_information
 from skib._numerics.kernel_sums import KernelSums, Levels, kernel_sums
-from skib._numerics.posterior import posterior_information
 from skib.mutual_info._input_law import LayerLaw
 from skib.mutual_info._stratified import Terms
 

@@ -120,6 +120,7 @@ def _badly_sampled(density_gap: float) -> tuple[ImportanceSamplingWarning, ...]:
 
 
 def largest_error(means: FreshPasses, law: InputLaw) -> float:
+    """Return the largest standard error among the quantities that are known."""
     return max(
         means.std_error(name)
         for name in QUANTITIES

@@ -175,16 +175,6 @@ class TestWork:
         flow = flow_of(X=torch.from_numpy(X), y=torch.arange(48) % 2)
         np.testing.assert_allclose(flow.mutual_info, flow_of().mutual_info, atol=1e-6)
 
-    def test_resumes_from_memory(self, tmp_path, monkeypatch):
-        first = flow_of(memory=str(tmp_path))
-        calls = []
-        monkeypatch.setattr(
-            GaussianMixtureMIEstimator, "fit", lambda *_, **__: calls.append(1)
-        )
-        again = flow_of(memory=str(tmp_path))
-        assert not calls
-        np.testing.assert_array_equal(again.mutual_info, first.mutual_info)
-
     def test_one_input_has_no_information(self):
         flow = information_flow(make_recording(), X[:1], random_state=0)
         np.testing.assert_allclose(flow.mutual_info, 0, atol=1e-12)

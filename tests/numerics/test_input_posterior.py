@@ -2,7 +2,7 @@
 
 import torch
 
-from skib._numerics.posterior import posterior_information
+from skib._numerics.input_posterior import posterior_information
 
 
 def test_both_forms_average_to_the_information_of_a_discrete_channel():
