@@ -72,8 +72,8 @@ print(last[columns].round(3).to_string(index=False))
 # grow; the scores, which nothing bounds, grow most.
 
 figure, axes = plt.subplots(3, 1, figsize=(6, 9), layout="constrained", sharex=True)
-flow.plot("bits", ax=axes[0])
-flow.plot("bits", target="label", ax=axes[1])
+flow.plot(axes[0], unit="bits")
+flow.plot(axes[1], unit="bits", target="label")
 axes[1].get_legend().remove()
 axes[2].plot(list(errors), list(errors.values()), ".-", color="0.2")
 axes[2].set(xlabel="epoch", ylabel="test error [%]", xlim=(-0.1, 45), ylim=(0, None))

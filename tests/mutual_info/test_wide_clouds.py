@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skib import GaussianMixtureMIEstimator, Recording
-from skib.exceptions import SkibWarning
+from skib.exceptions import EstimateNotConvergedWarning, SkibWarning
 from skib.mutual_info import awgn_mutual_info
 
 DIGITS = load_digits().data / 16
@@ -73,6 +73,13 @@ def test_the_middle_carries_what_the_bracket_leaves_open():
     width = fitted.mutual_info_high_ - fitted.mutual_info_low_
     assert width > 0.5
     assert fitted.mutual_info_std_error_ >= width / math.sqrt(12)
+
+
+@pytest.mark.filterwarnings("ignore::skib.exceptions.HighDimensionWarning")
+def test_tol_is_not_reached_by_noise_where_the_bracket_is_open():
+    clouds, *_ = linear_layer(64, 1.0, 100, 16, 0)
+    with pytest.warns(EstimateNotConvergedWarning, match="draws per input alone"):
+        GaussianMixtureMIEstimator(1.0, tol=0.05, random_state=0).fit(clouds)
 
 
 def test_labels_stay_between_their_bounds():
