@@ -37,6 +37,8 @@ def group_equal_rows(
         The group of each row looked at.
     """
     present = np.arange(len(rows)) if present is None else present
+    if _differ_in_few_columns(rows, present):
+        return present, np.arange(len(present))
     groups: dict[bytes, int] = {}
     # -0.0 and 0.0 are equal, but not in their bits.
     nothing = rows.dtype.type(0) if _has_negative_zeros(rows) else None
@@ -69,9 +71,7 @@ def group_near_rows(
     first, inverse = group_equal_rows(rows, present)
     if rows.dtype.kind != "f" or len(first) < 2:
         return first, inverse
-    flat = rows.reshape(len(rows), -1)
-    last_digit = np.finfo(rows.dtype).eps * np.maximum(flat.max(0), -flat.min(0))
-    pairs = _near_pairs(flat, first, np.minimum(ROUNDING * last_digit, largest_gap))
+    pairs = _near_pairs(rows.reshape(len(rows), -1), first, largest_gap)
     if not len(pairs):
         return first, inverse
     ones = np.ones(len(pairs))
@@ -85,28 +85,45 @@ def group_near_rows(
     return first[leaders[order]], place[renumbered][inverse]
 
 
-def _near_pairs(rows: np.ndarray, chosen: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Pairs of chosen rows whose numbers all lie within the gap of their column.
+def _near_pairs(rows: np.ndarray, chosen: np.ndarray, largest_gap: float) -> np.ndarray:
+    """Pairs of chosen rows that are equal up to rounding in every column.
 
     They lie together in every direction, in a random one with hardly anything else. So
     many rows in so little room that some are overlooked are chains, linked by others.
     """
-    n_columns = min(rows.shape[1], COLUMNS_LOOKED_AT)
-    direction = np.random.default_rng(0).uniform(0.5, 1.0, (n_columns,))
-    place = rows[chosen, :n_columns].astype(np.float64) @ direction
+    few = rows[:, :COLUMNS_LOOKED_AT]
+    direction = np.random.default_rng(0).uniform(0.5, 1.0, (few.shape[1],))
+    place = few[chosen].astype(np.float64) @ direction
     order = np.argsort(place, kind="stable")
     place = place[order]
-    reach = 2 * float(direction @ gap[:n_columns])
+    reach = 2 * float(direction @ _rounding(few, largest_gap))
     candidates = [np.empty((0, 2), dtype=int)]
     for steps in range(1, STEPS_LOOKED_FORWARD + 1):
         near = np.flatnonzero(place[steps:] - place[:-steps] <= reach)
         candidates.append(np.stack([order[near], order[near + steps]], axis=1))
     pairs = np.concatenate(candidates)
+    if not len(pairs):
+        return pairs
+    gap = _rounding(rows, largest_gap)
     is_near = [
         (np.abs(rows[chosen[some[:, 0]]] - rows[chosen[some[:, 1]]]) <= gap).all(1)
         for some in _portions(pairs, rows)
     ]
-    return pairs[np.concatenate(is_near)] if len(pairs) else pairs
+    return pairs[np.concatenate(is_near)]
+
+
+def _rounding(rows: np.ndarray, largest_gap: float) -> np.ndarray:
+    """What rounding leaves in each column."""
+    last_digit = np.finfo(rows.dtype).eps * np.maximum(rows.max(0), -rows.min(0))
+    return np.minimum(ROUNDING * last_digit, largest_gap)
+
+
+def _differ_in_few_columns(rows: np.ndarray, present: np.ndarray) -> bool:
+    """Whether the first columns, which cost little, tell all rows apart."""
+    if rows.dtype.kind not in "iuf" or not rows.size:
+        return False
+    few = rows.reshape(len(rows), -1)[present, :COLUMNS_LOOKED_AT]
+    return len(np.unique(few, axis=0)) == len(few)
 
 
 def _has_negative_zeros(rows: np.ndarray) -> bool:
