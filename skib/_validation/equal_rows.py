@@ -113,13 +113,13 @@ def _near_pairs(rows: np.ndarray, chosen: np.ndarray, largest_gap: float) -> np.
 
 
 def _rounding(rows: np.ndarray, largest_gap: float) -> np.ndarray:
-    """What rounding leaves in each column."""
+    """Give the largest gap that rounding leaves in each column."""
     last_digit = np.finfo(rows.dtype).eps * np.maximum(rows.max(0), -rows.min(0))
     return np.minimum(ROUNDING * last_digit, largest_gap)
 
 
 def _differ_in_few_columns(rows: np.ndarray, present: np.ndarray) -> bool:
-    """Whether the first columns, which cost little, tell all rows apart."""
+    """Tell whether the first columns, which cost little, tell all rows apart."""
     if rows.dtype.kind not in "iuf" or not rows.size:
         return False
     few = rows.reshape(len(rows), -1)[present, :COLUMNS_LOOKED_AT]
