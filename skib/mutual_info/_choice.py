@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from skib._numerics.decoder import ChainSize
+from skib._numerics.decoder import STEPS_PER_MOVE, ChainSize
 from skib._numerics.noisy_network import NoisyNetwork
 from skib._numerics.threads import torch_threads
 from skib.mutual_info._decoded import Work
@@ -42,17 +42,18 @@ LARGEST_DENSITY_GAP = 0.2
 # it takes to know it.
 SMALL_ERROR, FEWEST_POINTS = 0.002, 2048
 
-# Of chains that shift the noise, and of those that fit it for each pick.
-N_STEPS, N_PICKS = 512, 8
-N_PAIR_STEPS, N_PAIR_PICKS = 256, 16
-FEWEST_STEPS, FEWEST_CHAINS, MOST_CHAINS = 64, 300, 1200
-FEWEST_PAIR_CHAINS = 150
-# Multiplications that the chains of a layer may cost, and what else is done for each
-# number that passes through the network, in multiplications.
-CHAIN_OPERATIONS, PAIR_OPERATIONS = 4e10, 1.2e11
+# Of chains that shift the noise, of those that fit it for each pick, and of long ones
+# that shift it, for noise that forgets slowly.
+N_STEPS, N_PAIR_STEPS, N_LONG_STEPS, N_PICKS = 128, 128, 1024, 16
+FEWEST_STEPS, FEWEST_CHAINS, MOST_CHAINS = 32, 300, 1200
+FEWEST_PAIR_CHAINS, MOST_LONG_CHAINS, FEWEST_LONG_STEPS = 150, 500, 256
+# Multiplications that the chains of a layer may cost, the plain and the costlier ones,
+# and what else is done for each number that passes through the network.
+CHAIN_OPERATIONS, COSTLY_OPERATIONS = 4e10, 1.2e11
 OPERATIONS_PER_NUMBER = 40
-# Times that a fit of the noise goes through the network with all slopes.
-PASSES_PER_FIT = 80
+# Times that a fit of the noise goes through the network with all slopes, and that the
+# slope of one number costs as much as the number.
+PASSES_PER_FIT, PASSES_PER_SLOPE = 80, 3
 # Steps of a chain with one pick that count as much as one pass with all inputs.
 STEPS_PER_SAMPLE = 16
 
@@ -81,21 +82,33 @@ def kernel_width(passes: NetworkPasses, layer: int, seed: int) -> float:
 def chain_sizes(network: NoisyNetwork) -> list[ChainSize]:
     """Return the chains to choose from, by what they cost, the cheapest first."""
     sizes = network.layer_sizes
-    n_noises = sum(sizes[:-1])
+    n_units, n_noises = sizes[-1], sum(sizes[:-1])
     products = sum(coef.numel() for coef in network.coefs[1:])
     through = products + OPERATIONS_PER_NUMBER * sum(sizes)
-    affordable = CHAIN_OPERATIONS / ((through + n_noises * sizes[0]) * N_PICKS)
-    n_chains = round(min(max(affordable / N_STEPS, FEWEST_CHAINS), MOST_CHAINS))
-    n_steps = round(min(max(affordable / n_chains, FEWEST_STEPS), N_STEPS))
-    found = [ChainSize(n_chains, n_steps, N_PICKS)]
-    slopes = sizes[-1] * products + n_noises * sizes[-1] ** 2
+    of_gaussian = 2 * n_noises * n_units + n_units**2
+    move = STEPS_PER_MOVE * (PASSES_PER_SLOPE * through + of_gaussian)
+    shift = N_PICKS * (through + n_noises * sizes[0])
+    cost = move + shift
+    most = N_STEPS, MOST_CHAINS
+    found = [ChainSize(*_affordable(CHAIN_OPERATIONS / cost, *most), N_PICKS)]
+    slopes = n_units * products + n_noises * n_units**2
     fit = PASSES_PER_FIT * (through + slopes) + n_noises**3
-    step = through + n_noises**2
-    per_chain = N_PAIR_PICKS * (fit + N_PAIR_STEPS * step)
-    n_chains = round(min(PAIR_OPERATIONS / per_chain, MOST_CHAINS))
+    stretch = through + n_noises**2
+    per_chain = N_PICKS * (fit + N_PAIR_STEPS * stretch) + N_PAIR_STEPS * move
+    n_chains = round(min(COSTLY_OPERATIONS / per_chain, MOST_CHAINS))
     if n_chains >= FEWEST_PAIR_CHAINS:
-        found.append(ChainSize(n_chains, N_PAIR_STEPS, N_PAIR_PICKS, pairwise=True))
+        found.append(ChainSize(n_chains, N_PAIR_STEPS, N_PICKS, pairwise=True))
+    most = N_LONG_STEPS, MOST_LONG_CHAINS
+    n_chains, n_steps = _affordable(COSTLY_OPERATIONS / cost, *most)
+    if n_steps >= FEWEST_LONG_STEPS:
+        found.append(ChainSize(n_chains, n_steps, N_PICKS))
     return found
+
+
+def _affordable(n_moves: float, most_steps: int, most_chains: int) -> tuple[int, int]:
+    """Return how many chains, and how long, so many moves in all make."""
+    n_chains = round(min(max(n_moves / most_steps, FEWEST_CHAINS), most_chains))
+    return n_chains, round(min(max(n_moves / n_chains, FEWEST_STEPS), most_steps))
 
 
 def enough_n_mc(spread: float, n_inputs: int, n_mc: int) -> int:

@@ -3,9 +3,11 @@
 from skib._numerics.decoder.clouds import DrawnPoints, decode_clouds
 from skib._numerics.decoder.decode import Temper, choose_temper, decode_points
 from skib._numerics.decoder.gaps import ChainSize, Gaps, decoder_gaps
+from skib._numerics.decoder.moves import STEPS_PER_MOVE
 from skib._numerics.decoder.scores import Scorer
 
 __all__ = [
+    "STEPS_PER_MOVE",
     "ChainSize",
     "DrawnPoints",
     "Gaps",

@@ -16,20 +16,16 @@ decoder takes the own one to be among them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from skib._numerics.decoder.contenders import Pair, PickLaw, Shift, log_joint
+from skib._numerics.decoder.contenders import Pair, PickLaw, Shift
+from skib._numerics.decoder.moves import Roller
 from skib._numerics.layer_density.noise_posterior import GaussianNoise, LayerProblem
 
 __all__ = ["ChainOdds", "LabelOdds", "run_chain"]
-
-# Sizes of the moves in posterior standard deviations, in turn: far and near ones.
-MOVES = (0.2, 0.5, 0.9)
-STEPS_PER_DRAW = 16
 
 
 @dataclass(frozen=True)
@@ -112,37 +108,26 @@ def run_chain(
         contenders = Pair.between(problem, gaussian, first[picks.inputs], generator)
     else:
         contenders = Shift.along(problem, gaussian)
-    noise, log_own = true_noise, log_joint(problem, problem.first, true_noise)
-    log_fit = gaussian.log_density(noise)
+    roller = Roller(problem, gaussian)
+    place = roller.at(true_noise)
     odds, label_odds = [], []
-    accepted = torch.zeros_like(log_own)
+    accepted = torch.zeros_like(place.log_joint)
     for step in range(n_steps):
         if step > 0 and not pairwise:
             picks = law.draw(n_picks, generator)
-        ratios = contenders.log_ratios(noise, log_own, first[picks.inputs])
+        ratios = contenders.log_ratios(
+            place.noise, place.log_joint, first[picks.inputs]
+        )
         terms = ratios + picks.log_weight
         odds.append(terms.logsumexp(1))
         if label is not None:
             label_odds.append(_label_odds(label, picks.inputs, terms))
-        if step + 1 == n_steps:
-            break
-        if step % STEPS_PER_DRAW == 0:
-            fresh = gaussian.draw(STEPS_PER_DRAW, generator)
-        size = MOVES[step % len(MOVES)]
-        kept = math.sqrt(1 - size**2) * (noise - gaussian.center)
-        there = gaussian.center + kept + size * fresh[step % STEPS_PER_DRAW]
-        log_there = log_joint(problem, problem.first, there)
-        log_fit_there = gaussian.log_density(there)
-        log_accept = (log_there - log_fit_there) - (log_own - log_fit)
-        chance = torch.rand(log_own.shape, generator=generator, dtype=log_own.dtype)
-        moves = chance.log() < log_accept
-        noise = torch.where(moves[:, None], there, noise)
-        log_own = torch.where(moves, log_there, log_own)
-        log_fit = torch.where(moves, log_fit_there, log_fit)
-        accepted += moves
+        if step + 1 < n_steps:
+            place, moved = roller.move(place, step, generator)
+            accepted += moved
     return ChainOdds(
         torch.stack(odds),
-        torch.stack(label_odds) if label_odds else log_own.new_zeros(0, len(log_own)),
+        torch.stack(label_odds) if label_odds else odds[0].new_zeros(0, len(odds[0])),
         accepted / max(1, n_steps - 1),
     )
 

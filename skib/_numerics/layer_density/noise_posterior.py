@@ -119,6 +119,17 @@ class GaussianNoise:
         learnt = self.slopes.mT @ torch.cholesky_solve(surprise, self.factor)
         return (noise - learnt).permute(2, 0, 1)
 
+    def spread(self, direction: Tensor) -> Tensor:
+        """Return the covariance times a vector per point, (n_points, n_noises)."""
+        seen = self.slopes @ direction[..., None]
+        learnt = self.slopes.mT @ torch.cholesky_solve(seen, self.factor)
+        return direction - learnt[..., 0]
+
+    def square(self, offset: Tensor) -> Tensor:
+        """Squared length of (n_points, n_noises), in the Gaussian's own measure."""
+        seen = (self.slopes @ offset[..., None])[..., 0]
+        return offset.square().sum(1) + seen.square().sum(1)
+
     def log_density(self, noise: Tensor) -> Tensor:
         """Log-density at noise of shape (..., n_points, n_noises)."""
         offsets = noise - self.center
