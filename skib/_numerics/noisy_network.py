@@ -8,6 +8,7 @@ that its law is N(0, identity).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from skib._numerics.threads import threads_for
 __all__ = [
     "LOG_OUTPUTS",
     "OUTPUTS",
+    "NoisyLayers",
     "NoisyNetwork",
     "NoisyPass",
     "OutputLayer",
@@ -60,6 +62,40 @@ class NoisyPass:
     noise: list[Tensor]
 
 
+class NoisyLayers(Protocol):
+    """What estimators need of noisy layers, whatever they are made of.
+
+    Noise is on all of them, and only what the first puts out depends on the input. The
+    methods are those of `NoisyNetwork`.
+
+    Attributes
+    ----------
+    noise_std : tuple of float
+        Standard deviation of the noise after each layer.
+    layer_sizes : tuple of int
+        Units of each layer.
+    n_products : int
+        Multiplications of a pass.
+    is_linear : bool
+        Whether the last layer's output is Gaussian, given the input.
+    """
+
+    @property
+    def noise_std(self) -> tuple[float, ...]: ...
+    @property
+    def layer_sizes(self) -> tuple[int, ...]: ...
+    @property
+    def n_products(self) -> int: ...
+    @property
+    def is_linear(self) -> bool: ...
+    def up_to(self, layer: int) -> NoisyLayers: ...
+    def sizes_before(self, layer: int) -> tuple[int, ...]: ...
+    def first_clean(self, X: Tensor) -> Tensor: ...
+    def clean(self, first: Tensor, noise: Tensor, layer: int) -> list[Tensor]: ...
+    def slopes(self, clean: list[Tensor], noise: Tensor) -> Tensor: ...
+    def sample_from(self, first: Tensor, generator: torch.Generator) -> NoisyPass: ...
+
+
 @dataclass(frozen=True, eq=False)
 class NoisyNetwork:
     """Hidden layers with noise after each, all of one float type on one device.
@@ -96,9 +132,14 @@ class NoisyNetwork:
         return tuple(coef.shape[1] for coef in self.coefs)
 
     @property
+    def n_products(self) -> int:
+        """Multiplications from the first layer's output to the last layer's."""
+        return sum(coef.numel() for coef in self.coefs[1:])
+
+    @property
     def is_linear(self) -> bool:
-        """Whether a Gaussian stays a Gaussian on its way."""
-        return set(self.activations) == {"identity"}
+        """Whether noise stays Gaussian on its way: none comes before layer 1."""
+        return set(self.activations[1:]) <= {"identity"}
 
     def up_to(self, layer: int) -> NoisyNetwork:
         """Return the network that ends with this layer, counted from 1."""

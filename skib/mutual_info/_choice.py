@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from skib._numerics.decoder import STEPS_PER_MOVE, ChainSize
-from skib._numerics.noisy_network import NoisyNetwork
+from skib._numerics.noisy_network import NoisyLayers
 from skib._numerics.threads import torch_threads
 from skib.mutual_info._decoded import Work
 from skib.mutual_info._decoder_bracket import Found
@@ -25,6 +25,7 @@ __all__ = [
     "chain_sizes",
     "enough_n_mc",
     "kernel_width",
+    "least_operations",
     "more_work",
     "within_bracket",
 ]
@@ -79,30 +80,49 @@ def kernel_width(passes: NetworkPasses, layer: int, seed: int) -> float:
     return CERTAIN_WIDTH / certain * max(0.0, width)
 
 
-def chain_sizes(network: NoisyNetwork) -> list[ChainSize]:
+def chain_sizes(network: NoisyLayers) -> list[ChainSize]:
     """Return the chains to choose from, by what they cost, the cheapest first."""
-    sizes = network.layer_sizes
-    n_units, n_noises = sizes[-1], sum(sizes[:-1])
-    products = sum(coef.numel() for coef in network.coefs[1:])
-    through = products + OPERATIONS_PER_NUMBER * sum(sizes)
-    of_gaussian = 2 * n_noises * n_units + n_units**2
-    move = STEPS_PER_MOVE * (PASSES_PER_SLOPE * through + of_gaussian)
-    shift = N_PICKS * (through + n_noises * sizes[0])
-    cost = move + shift
+    cost = _Costs.of(network)
     most = N_STEPS, MOST_CHAINS
-    found = [ChainSize(*_affordable(CHAIN_OPERATIONS / cost, *most), N_PICKS)]
-    slopes = n_units * products + n_noises * n_units**2
-    fit = PASSES_PER_FIT * (through + slopes) + n_noises**3
-    stretch = through + n_noises**2
-    per_chain = N_PICKS * (fit + N_PAIR_STEPS * stretch) + N_PAIR_STEPS * move
-    n_chains = round(min(COSTLY_OPERATIONS / per_chain, MOST_CHAINS))
+    sizes = [ChainSize(*_affordable(CHAIN_OPERATIONS / cost.step, *most), N_PICKS)]
+    n_chains = round(min(COSTLY_OPERATIONS / cost.pair_chain, MOST_CHAINS))
     if n_chains >= FEWEST_PAIR_CHAINS:
-        found.append(ChainSize(n_chains, N_PAIR_STEPS, N_PICKS, pairwise=True))
+        sizes.append(ChainSize(n_chains, N_PAIR_STEPS, N_PICKS, pairwise=True))
     most = N_LONG_STEPS, MOST_LONG_CHAINS
-    n_chains, n_steps = _affordable(COSTLY_OPERATIONS / cost, *most)
+    n_chains, n_steps = _affordable(COSTLY_OPERATIONS / cost.step, *most)
     if n_steps >= FEWEST_LONG_STEPS:
-        found.append(ChainSize(n_chains, n_steps, N_PICKS))
-    return found
+        sizes.append(ChainSize(n_chains, n_steps, N_PICKS))
+    return sizes
+
+
+def least_operations(network: NoisyLayers) -> float:
+    """Return the multiplications of the fewest, shortest chains, and of their fits."""
+    cost = _Costs.of(network)
+    return FEWEST_CHAINS * (cost.fit + FEWEST_STEPS * cost.step)
+
+
+class _Costs(NamedTuple):
+    """Multiplications: of a step of a chain, a fit of the noise, a chain of pairs."""
+
+    step: float
+    fit: float
+    pair_chain: float
+
+    @classmethod
+    def of(cls, network: NoisyLayers) -> _Costs:
+        sizes = network.layer_sizes
+        n_units, n_noises = sizes[-1], sum(sizes[:-1])
+        through = network.n_products + OPERATIONS_PER_NUMBER * sum(sizes)
+        of_gaussian = 2 * n_noises * n_units + n_units**2
+        move = STEPS_PER_MOVE * (PASSES_PER_SLOPE * through + of_gaussian)
+        slopes = n_units * network.n_products + n_noises * n_units**2
+        fit = PASSES_PER_FIT * (through + slopes) + n_noises**3
+        stretch = through + n_noises**2
+        return cls(
+            step=move + N_PICKS * (through + n_noises * sizes[0]),
+            fit=fit,
+            pair_chain=N_PICKS * (fit + N_PAIR_STEPS * stretch) + N_PAIR_STEPS * move,
+        )
 
 
 def _affordable(n_moves: float, most_steps: int, most_chains: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from skib._numerics.decoder import (
+    CenterScorer,
     ChainSize,
     Gaps,
     Scorer,
@@ -24,9 +25,10 @@ from skib._numerics.decoder import (
     choose_temper,
     decode_points,
     decoder_gaps,
+    scorer_of_passes,
 )
 from skib._numerics.layer_density import ConditionalDensity, layer_log_density
-from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
+from skib._numerics.noisy_network import NoisyLayers, NoisyNetwork, NoisyPass
 from skib._numerics.threads import torch_threads
 from skib._validation import seed_at
 from skib.mutual_info._decoder_bracket import (
@@ -99,14 +101,14 @@ class DecodedLayer:
 
     Attributes
     ----------
-    network : NoisyNetwork
-    inputs : Tensor of shape (n_inputs, n_features)
+    network : NoisyLayers
+    inputs : Tensor of shape (n_inputs, ...)
     law : InputLaw
     layer : int
         From 2.
     """
 
-    network: NoisyNetwork
+    network: NoisyLayers
     inputs: Tensor
     law: InputLaw
     layer: int
@@ -118,22 +120,19 @@ class DecodedLayer:
 
     @cached_property
     def scorer(self) -> Scorer:
-        """The layer's surrogates."""
-        return Scorer(self.network, self.first, self.layer)
+        """The layer's surrogates: moments followed through weights, or of passes."""
+        if isinstance(self.network, NoisyNetwork):
+            return Scorer(self.network, self.first, self.layer)
+        return scorer_of_passes(self.network, self.first, self.layer, self.law.joint)
 
     @cached_property
     def first_scorer(self) -> Scorer:
-        """Those of the first layer, which are exact."""
-        return Scorer(self.network, self.first, 1)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether the surrogates are the law: linear layers after the first."""
-        return all(a == "identity" for a in self.network.activations[1 : self.layer])
+        """The law of the first layer."""
+        return CenterScorer(self.first, self.network.noise_std[0])
 
     def plan(self, sizes: list[ChainSize], seed: int) -> Plan:
         """Choose on pilot points, among chains of several sizes too."""
-        if self.is_exact:
+        if self.network.is_linear:
             return Plan(Temper(exact=True), "chain", math.inf, 0.0, sizes[0])
         own = self._inputs_of_points(PILOT_POINTS, seed_at(seed, 0))
         passes = self._passes(own, seed_at(seed, 0, 1))
@@ -146,7 +145,7 @@ class DecodedLayer:
             return Plan(temper, "ceiling", spread, ceiling, sizes[0])
         size, of_chain = self._closest_chain(temper, sizes, seed_at(seed, 1))
         exact = Temper(exact=True)
-        points = passes.clean[0] + self.network.noise_std[0] * passes.noise[0]
+        points = self._first_points(passes)
         above = decode_points(self.first_scorer, points, own, joint, exact).low
         of_first = float((above - low).mean())
         above_chain = "first layer" if of_first < of_chain else "chain"
@@ -217,8 +216,8 @@ class DecodedLayer:
         """I(X;T_1), which no later layer's information exceeds."""
         n_mc = max(2, math.ceil(FIRST_LAYER_POINTS / len(self.inputs)))
         own = torch.arange(len(self.inputs)).repeat_interleave(n_mc)
-        first = DecodedLayer(self.network.up_to(1), self.inputs, self.law, 1)
-        points = first._points(first._passes(own, seed))
+        passes = self._passes(own, seed)
+        points = self._first_points(passes)
         exact = Temper(exact=True)
         low = decode_points(self.first_scorer, points, own, self.law.joint, exact).low
         mean = FreshPasses(self.law.input_weights)
@@ -257,6 +256,9 @@ class DecodedLayer:
     def _passes(self, own: Tensor, seed: int) -> NoisyPass:
         generator = torch.Generator().manual_seed(seed)
         return self.network.sample_from(self.first[own], generator)
+
+    def _first_points(self, passes: NoisyPass) -> Tensor:
+        return passes.clean[0] + self.network.noise_std[0] * passes.noise[0]
 
     def _points(self, passes: NoisyPass) -> Tensor:
         at = self.layer - 1

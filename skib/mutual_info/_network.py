@@ -8,17 +8,14 @@ from itertools import count
 from numbers import Integral
 from typing import Any
 
-import torch
 from joblib import effective_n_jobs
 from sklearn.utils import check_scalar
 from torch import Tensor
 
 from skib._numerics.network_terms import N_BLOCKS
-from skib._numerics.noisy_network import NoisyNetwork
 from skib._numerics.threads import torch_threads
 from skib._validation import (
     check_device,
-    check_inputs,
     check_sampling,
     seed_at,
 )
@@ -35,6 +32,7 @@ from skib.mutual_info._decoder_bracket import Found
 from skib.mutual_info._gaussian_mixture import GaussianMixtureMIEstimator
 from skib.mutual_info._information import Information
 from skib.mutual_info._input_law import InputLaw
+from skib.mutual_info._known_layers import known_layers
 from skib.mutual_info._network_passes import NetworkPasses
 from skib.mutual_info._network_reports import largest_error, of_decoder, of_kernels
 from skib.mutual_info._stratified import FreshPasses, wanted_n_mc
@@ -193,18 +191,17 @@ class NetworkMIEstimator(MutualInfoEstimator):
         self, snapshot: Snapshot, X: Any, law: InputLaw, layers: list[int], seed: int
     ) -> dict[int, Information]:
         """Estimate the layers whose law follows from the weights."""
-        network: NoisyNetwork | None = getattr(snapshot, "network", None)
-        if network is None:
+        known = sorted(layers)
+        while known:
+            taken = known_layers(snapshot, X, known[-1])
+            if not isinstance(taken, str):
+                break
+            known.pop()
+        else:
             return {}
-        known = [layer for layer in layers if min(network.noise_std[:layer]) > 0]
-        if not known:
-            return {}
-        network = network.up_to(max(known)).to(torch.float64)
-        if getattr(snapshot, "any_input_shape", False):
-            X = X.reshape(len(X), -1)
+        network, inputs = taken
         home = X.device if isinstance(X, Tensor) else None
         device = check_device(home if self.device is None else self.device)
-        inputs = check_inputs(X, network.n_features_in, torch.float64).cpu()
         passes = NetworkPasses(network, inputs, law, int(self.n_draws), device)
         found: dict[int, Information] = {}
         with torch_threads(effective_n_jobs(self.n_jobs)):
@@ -229,10 +226,10 @@ class NetworkMIEstimator(MutualInfoEstimator):
         network, law = passes.network.up_to(layer), passes.law
         decoded = DecodedLayer(network, passes.inputs, law, layer)
         kernels = kernel_width(passes, layer, seed_at(seed, 1))
-        if not decoded.is_exact and kernels <= CERTAIN_WIDTH:
+        if not network.is_linear and kernels <= CERTAIN_WIDTH:
             return None
         plan = decoded.plan(chain_sizes(network), seed_at(seed, 2))
-        if kernels <= plan.width and not decoded.is_exact:
+        if kernels <= plan.width and not network.is_linear:
             return None
         n_inputs = len(passes.inputs)
         n_mc = self._first_n_mc(n_inputs)

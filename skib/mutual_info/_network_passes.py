@@ -19,7 +19,7 @@ from skib._numerics.network_terms import (
     OwnDensity,
     network_terms,
 )
-from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
+from skib._numerics.noisy_network import NoisyLayers, NoisyPass
 from skib._validation import seed_at
 from skib.mutual_info._input_law import InputLaw
 from skib.mutual_info._stratified import Terms
@@ -41,9 +41,9 @@ class NetworkPasses:
 
     Attributes
     ----------
-    network : NoisyNetwork
+    network : NoisyLayers
         In float64, on the CPU.
-    inputs : Tensor of shape (n_inputs, n_features), float64
+    inputs : Tensor of shape (n_inputs, ...)
         Distinct inputs.
     law : InputLaw
         Their law.
@@ -53,7 +53,7 @@ class NetworkPasses:
         Where kernels are summed.
     """
 
-    network: NoisyNetwork
+    network: NoisyLayers
     inputs: Tensor
     law: InputLaw
     n_draws: int

@@ -25,6 +25,7 @@ __all__ = [
     "main_output",
     "module_inputs",
     "run_all",
+    "run_from",
     "run_to",
     "with_main_output",
 ]
@@ -234,6 +235,52 @@ def run_to(
         # A module may change its input in place.
         module(inputs.clone())
     return caught[0]
+
+
+def run_from(
+    module: nn.Module,
+    inputs: Tensor,
+    layers: Sequence[nn.Module],
+    names: Sequence[str],
+    given: Sequence[Tensor],
+    noise_std: Sequence[float],
+) -> list[Tensor]:
+    """Return the outputs of all layers of a pass; gradients are kept where wanted.
+
+    Parameters
+    ----------
+    module : Module
+    inputs : Tensor of shape (n_rows, ...)
+    layers : sequence of Module
+    names : sequence of str
+    given : sequence of Tensors of shape (n_rows, ...)
+        The output that the first layer is to have, and the noise, in standard
+        deviations, of it and of the layers after it; none for a plain pass.
+    noise_std : sequence of float
+
+    Returns
+    -------
+    outputs : list of Tensors of shape (n_rows, ...)
+        Without the noise of the layer itself.
+    """
+    caught: list[Tensor] = []
+
+    def hook_of(place: int) -> Callable[..., Any]:
+        def hook(_module: Any, _inputs: Any, output: Any) -> Any:
+            clean = main_output(output, names[place])
+            clean = given[0] if place == 0 and given else clean.clone()
+            caught.append(clean)
+            if place + 1 == len(layers):
+                raise _Reached
+            noise = given[place + 1] * noise_std[place] if given else 0.0
+            return with_main_output(output, clean + noise)
+
+        return hook
+
+    pairs = zip(layers, map(hook_of, range(len(layers))), strict=True)
+    with torch.random.fork_rng([]), _hooks(pairs), suppress(_Reached):
+        module(inputs.clone())
+    return caught
 
 
 def run_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -24,6 +25,11 @@ from skib.recording._module_runs import (
     float_type,
     module_inputs,
     run_to,
+)
+from skib.recording._noisy_module import (
+    NoisyModule,
+    NotLayeredError,
+    noisy_module,
 )
 from skib.recording._read_module import NotAChainError, read_network
 from skib.recording._reductions import Reduction, principal_axes
@@ -103,6 +109,31 @@ class TorchSnapshot:
         """
         return self.noise == "all" and any(self.noise_std[: layer - 1])
 
+    def noisy_layers(self, X: Any, layer: int) -> tuple[NoisyModule, Tensor] | str:
+        """Take the module up to a layer as noisy layers, to be run and differentiated.
+
+        Parameters
+        ----------
+        X : array-like or Tensor of shape (n_inputs, ...)
+        layer : int
+            From 1.
+
+        Returns
+        -------
+        layers, inputs
+            In float64 on the CPU; or a str that says why there are none.
+        """
+        if self.noise == "probe":
+            return "noise is at one layer only"
+        if any(each != Reduction() for each in self.reductions[:layer]):
+            return "layers are reduced"
+        inputs = module_inputs(X, self._precise).cpu()
+        names, stds = self.layer_names[:layer], self.noise_std[:layer]
+        try:
+            return noisy_module(self._precise, names, stds, inputs), inputs
+        except NotLayeredError as error:
+            return str(error)
+
     @whatever_the_default_device
     def activations(
         self,
@@ -181,6 +212,10 @@ class TorchSnapshot:
             return read_network(self.module, self.layer_names, self.noise_std)
         except NotAChainError as error:
             return str(error)
+
+    @cached_property
+    def _precise(self) -> nn.Module:
+        return copy.deepcopy(self.module).cpu().double()
 
     @cached_property
     def _axes(self) -> dict[int, Tensor | None]:

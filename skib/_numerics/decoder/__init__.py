@@ -1,13 +1,14 @@
 """Information from below by a decoder, from above by a chain, at any width."""
 
-from skib._numerics.decoder.clouds import DrawnPoints, decode_clouds
+from skib._numerics.decoder.clouds import DrawnPoints, decode_clouds, scorer_of_passes
 from skib._numerics.decoder.decode import Temper, choose_temper, decode_points
 from skib._numerics.decoder.gaps import ChainSize, Gaps, decoder_gaps
 from skib._numerics.decoder.moves import STEPS_PER_MOVE
-from skib._numerics.decoder.scores import Scorer
+from skib._numerics.decoder.scores import CenterScorer, Scorer
 
 __all__ = [
     "STEPS_PER_MOVE",
+    "CenterScorer",
     "ChainSize",
     "DrawnPoints",
     "Gaps",
@@ -17,4 +18,5 @@ __all__ = [
     "decode_clouds",
     "decode_points",
     "decoder_gaps",
+    "scorer_of_passes",
 ]

@@ -26,14 +26,20 @@ from skib._numerics.decoder.scores import (
     gaussian_coefficients,
 )
 from skib._numerics.decoder.surrogate import Surrogate
+from skib._numerics.noisy_network import NoisyLayers
 
-__all__ = ["DrawnPoints", "decode_clouds"]
+__all__ = ["DrawnPoints", "decode_clouds", "scorer_of_passes"]
 
 # Shares of the common covariance that are tried.
 POOLED_SHARES = (0.1, 0.5, 0.9)
 PILOT_POINTS = 512
 # Values converted to float64 at a time.
 VALUES_PER_CHUNK = 1 << 18
+# Where passes are to be had: how many of each input, the shares that are tried of what
+# is then known well, and the values that one round of passes makes.
+PASSES_PER_UNIT, FEWEST_PASSES, MOST_PASSES = 4, 64, 256
+SMALL_SHARES = (0.0, 0.1, 0.5)
+VALUES_PER_PASS = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,45 @@ def decode_clouds(
     return Decoded(low, label_low, own_score)
 
 
+def scorer_of_passes(
+    network: NoisyLayers, first: Tensor, layer: int, joint: Tensor
+) -> CloudScorer:
+    """Score by Gaussians with the moments of passes, whatever the layers are.
+
+    Parameters
+    ----------
+    network : NoisyLayers
+    first : Tensor of shape (n_inputs, n_units of layer 1)
+        S_1 of all inputs.
+    layer : int
+        From 2.
+    joint : Tensor of shape (n_inputs, n_classes)
+        Probability of each input with each label.
+    """
+    # The same whatever is scored: it may know nothing of the points.
+    generator = torch.Generator().manual_seed(0)
+    at, noise_std = layer - 1, network.noise_std[layer - 1]
+    n_draws = PASSES_PER_UNIT * network.layer_sizes[at]
+    n_draws = min(max(n_draws, FEWEST_PASSES), MOST_PASSES)
+    size = max(1, VALUES_PER_PASS // (n_draws * sum(network.layer_sizes)))
+    clouds = torch.cat(
+        [
+            network.sample_from(part[:, None].expand(-1, n_draws, -1), generator)
+            .clean[at]
+            .float()
+            for part in first.split(size)
+        ]
+    )
+    fit = _Fit(clouds, noise_std)
+    own = torch.multinomial(
+        joint.sum(1), PILOT_POINTS, replacement=True, generator=generator
+    )
+    passes = network.sample_from(first[own], generator)
+    points = passes.clean[at] + noise_std * passes.noise[at]
+    pilot = DrawnPoints(points, own, torch.zeros_like(own))
+    return fit.scorer(fit.choose(pilot, joint.sum(1).log(), SMALL_SHARES)[0])
+
+
 def _spread_out(rows: Tensor, most: int) -> Tensor:
     places = torch.linspace(0, len(rows) - 1, min(most, len(rows)), dtype=torch.float64)
     return rows[places.round().long().to(rows.device)]
@@ -150,10 +195,15 @@ class _Fit:
         )
         return CloudScorer(surrogates, self.mean.mean(0))
 
-    def choose(self, pilot: DrawnPoints, log_weights: Tensor) -> tuple[float, Temper]:
+    def choose(
+        self,
+        pilot: DrawnPoints,
+        log_weights: Tensor,
+        shares: tuple[float, ...] = POOLED_SHARES,
+    ) -> tuple[float, Temper]:
         """Choose what decodes some points best."""
         best = []
-        for share in POOLED_SHARES:
+        for share in shares:
             scores = self.scorer(share).scores(pilot.points)
             temper = choose_temper(scores, pilot.own, log_weights)
             low = decode(scores, pilot.own, log_weights.exp()[:, None], temper).low

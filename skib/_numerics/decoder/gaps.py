@@ -15,7 +15,7 @@ from skib._numerics.decoder.decode import Decoded, Temper, decode
 from skib._numerics.decoder.posterior_fit import fit_posterior
 from skib._numerics.decoder.scores import Scorer
 from skib._numerics.layer_density.noise_posterior import LayerProblem
-from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
+from skib._numerics.noisy_network import NoisyLayers, NoisyPass
 
 __all__ = ["ChainSize", "Gaps", "decoder_gaps"]
 
@@ -60,7 +60,7 @@ class Gaps:
 
 
 def decoder_gaps(
-    network: NoisyNetwork,
+    network: NoisyLayers,
     layer: int,
     first: Tensor,
     own: Tensor,
@@ -75,7 +75,7 @@ def decoder_gaps(
 
     Parameters
     ----------
-    network : NoisyNetwork
+    network : NoisyLayers
     layer : int
         From 2.
     first : Tensor of shape (n_inputs, n_units of layer 1)

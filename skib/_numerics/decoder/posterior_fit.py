@@ -45,7 +45,7 @@ def fit_posterior(
     if start is None:
         start = problem.points.new_zeros(len(problem.points), problem.n_noises)
     gaussian, _ = linearise_at_mode(problem, start)
-    if all(name == "identity" for name in problem.network.activations[1:]):
+    if problem.network.is_linear:
         return gaussian
     for _ in range(N_ROUNDS):
         gaussian = _refined(problem, gaussian, generator)

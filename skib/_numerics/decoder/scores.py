@@ -12,7 +12,7 @@ from skib._numerics.decoder.kinks import kink_features, kink_table
 from skib._numerics.decoder.surrogate import Surrogate, layer_surrogate
 from skib._numerics.noisy_network import NoisyNetwork
 
-__all__ = ["Scorer"]
+__all__ = ["CenterScorer", "Scorer"]
 
 # Floats of a tile's largest tensor: 32 MiB.
 FLOATS_PER_TILE = 2**22
@@ -78,6 +78,35 @@ class Scorer:
         for start in range(0, len(points), size):
             rows = slice(start, min(start + size, len(points)))
             yield rows, self.scores(points[rows])
+
+
+class CenterScorer(Scorer):
+    """Log q(t | j) where each input has one centre: as the law of the first layer is.
+
+    Parameters
+    ----------
+    centers : Tensor of shape (n_inputs, n_units)
+    noise_std : float
+    """
+
+    def __init__(self, centers: Tensor, noise_std: float) -> None:
+        self.noise_std, self.kinks = noise_std, None
+        self.origin = centers.mean(0)
+        scaled = (centers - self.origin) / noise_std
+        constant = -0.5 * scaled.square().sum(1, keepdim=True)
+        self.coefficients = torch.cat([scaled / noise_std, constant], dim=1)
+        self.n_inputs, n_units = centers.shape
+        scale = n_units * math.log(noise_std * math.sqrt(2 * math.pi))
+        self._log_scale = scale
+        self.entropy = centers.new_full((self.n_inputs,), scale + 0.5 * n_units)
+
+    def scores(self, points: Tensor) -> Tensor:
+        """Log q(t | j), as of `Scorer`."""
+        moved = points - self.origin
+        ones = moved.new_ones(len(moved), 1)
+        found = torch.cat([moved, ones], dim=1) @ self.coefficients.T
+        squares = (moved / self.noise_std).square().sum(1, keepdim=True)
+        return found - 0.5 * squares - self._log_scale
 
 
 def _features(points: Tensor) -> Tensor:

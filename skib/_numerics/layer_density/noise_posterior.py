@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skib._numerics.noisy_network import NoisyNetwork
+from skib._numerics.noisy_network import NoisyLayers
 
 __all__ = ["GaussianNoise", "LayerProblem", "linearise_at_mode", "prior"]
 
@@ -28,7 +28,7 @@ class LayerProblem:
 
     Attributes
     ----------
-    network : NoisyNetwork
+    network : NoisyLayers
     layer : int
         From 2: no noise comes before the points of layer 1.
     first : Tensor of shape (n_points, n_units of layer 1)
@@ -37,7 +37,7 @@ class LayerProblem:
         T_layer.
     """
 
-    network: NoisyNetwork
+    network: NoisyLayers
     layer: int
     first: Tensor
     points: Tensor

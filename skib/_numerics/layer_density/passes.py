@@ -13,7 +13,7 @@ from skib._numerics.layer_density.importance import (
     log_conditional_density,
 )
 from skib._numerics.layer_density.noise_posterior import LayerProblem
-from skib._numerics.noisy_network import NoisyNetwork, NoisyPass
+from skib._numerics.noisy_network import NoisyLayers, NoisyPass
 
 __all__ = ["layer_log_density"]
 
@@ -22,7 +22,7 @@ SLOPES_PER_BATCH = 1_000_000
 
 
 def layer_log_density(
-    network: NoisyNetwork,
+    network: NoisyLayers,
     layer: int,
     noisy_pass: NoisyPass,
     n_pairs: int,
@@ -32,7 +32,7 @@ def layer_log_density(
 
     Parameters
     ----------
-    network : NoisyNetwork
+    network : NoisyLayers
         In float64, with noise after every layer up to this one.
     layer : int
         Counted from 1.

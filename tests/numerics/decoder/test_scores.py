@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from skib._numerics.decoder import Scorer
+from skib._numerics.decoder import CenterScorer, Scorer, scorer_of_passes
 from skib._numerics.decoder.kinks import rectified_log_density
 from skib._numerics.decoder.surrogate import RECTIFIERS, layer_surrogate
 
@@ -72,3 +72,30 @@ def test_scores_of_one_rectified_unit_are_its_density(activation, noise_std, mak
     off = (found - expected)[plausible].abs()
     assert off.mean() < 0.02
     assert off.max() < 0.5
+
+
+def test_centers_are_scored_as_spheres(make_case):
+    case = make_case("tanh", noise_std=0.05)
+    scorer = CenterScorer(case.first, 0.05)
+    points = case.first[case.own] + 0.05 * torch.randn(len(case.own), 4).double()
+    twin = torch.distributions.Independent(
+        torch.distributions.Normal(case.first, 0.05), 1
+    )
+    expected = twin.log_prob(points[:, None])
+    torch.testing.assert_close(scorer.scores(points), expected, rtol=1e-8, atol=1e-6)
+    torch.testing.assert_close(scorer.entropy, twin.entropy())
+
+
+def test_moments_of_passes_are_those_of_linear_layers(make_case):
+    case = make_case("identity")
+    joint = torch.full((12, 1), 1 / 12, dtype=torch.float64)
+    found = scorer_of_passes(case.network, case.first, case.layer, joint)
+    twin = Scorer(case.network, case.first, case.layer)
+    # 64 passes of each input: variances are known to a fifth.
+    assert (found.entropy - twin.entropy).abs().max() < 0.6
+    own = (scorer.scores(case.points).gather(1, case.own[:, None])
+           for scorer in (found, twin))  # fmt: skip
+    loss = torch.sub(*own).mean()
+    assert -0.2 < loss < 0.02
+    again = scorer_of_passes(case.network, case.first, case.layer, joint)
+    assert torch.equal(found.coefficients, again.coefficients)
