@@ -96,7 +96,11 @@ class NetworkMIEstimator(MutualInfoEstimator):
     ways; its upper end is not above H(Y) or that of I(X;T). h(T|X) is importance
     sampled, and its error holds half of what its two estimates are apart.
 
-    The network does not help where a layer before the wanted one has no noise. There a
+    Torch modules that are no chains of linear layers are run from their first noisy
+    layer on, and differentiated by autograd; the rest is the same.
+
+    The network does not help where a layer before the wanted one has no noise, nor a
+    module where that would cost too much. There a
     `GaussianMixtureMIEstimator` with the same settings, on at least 128 draws, is asked
     instead.
 

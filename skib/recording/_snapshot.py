@@ -33,9 +33,11 @@ __all__ = ["NetworkSnapshot", "Snapshot", "has_noise_before"]
 class Snapshot(Protocol):
     """A network at one epoch, as estimators see it.
 
-    Anything with these three members can be measured. Three more are optional. Where
+    Anything with these three members can be measured. Four more are optional. Where
     the network behind it is known, an attribute ``network``
-    (`skib.recording.NetworkSnapshot` has one) lets estimators read the weights.
+    (`skib.recording.NetworkSnapshot` has one) lets estimators read the weights; else
+    ``noisy_layers(X, layer)`` may return layers that they can run with noise of their
+    choice, as `skib.recording.TorchSnapshot` does, and the inputs, or say why not.
     ``has_noise_before(layer)`` tells whether noise moves the activations of a layer;
     without it there is noise before a layer where one before has a ``noise_std``.
     ``any_input_shape = True`` says that inputs may be more than rows.

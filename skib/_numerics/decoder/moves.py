@@ -4,7 +4,8 @@ The noise rolls in the landscape of minus its log-density, with the Gaussian tha
 it as the mass. In that Gaussian alone the roll is a rotation about the centre, which is
 followed exactly; only what the true law pulls beyond it is taken in steps. So long
 moves are hardly ever refused where the fit is good, and small steps find their way
-where it is not.
+where it is not (B. Shahbaba, S. Lan, W. Johnson, R. Neal, "Split Hamiltonian Monte
+Carlo", 2014, arXiv:1106.5941).
 """
 
 from __future__ import annotations
