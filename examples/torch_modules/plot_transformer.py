@@ -84,7 +84,7 @@ for name, flow in flows.items():
     print(last[columns].round(3).to_string(index=False))
 
 # %%
-# Dashed lines are the most there is to know. Already the first block brings nearly all of
+# Dashed lines are the most there is to know. The first block brings nearly all of
 # the digit to the class token; behind the second, this noise hides hardly anything of
 # the image either: nothing in learning to classify asked for that to be forgotten.
 
