@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from skib._numerics.decoder import STEPS_PER_MOVE, ChainSize
+from skib._numerics.decoder import ChainSize
+from skib._numerics.layer_density import STEPS_PER_MOVE
 from skib._numerics.noisy_network import NoisyLayers
 from skib._numerics.threads import torch_threads
 from skib.mutual_info._decoded import Work

@@ -27,7 +27,11 @@ from skib._numerics.decoder import (
     decoder_gaps,
     scorer_of_passes,
 )
-from skib._numerics.layer_density import ConditionalDensity, layer_log_density
+from skib._numerics.layer_density import (
+    ConditionalDensity,
+    annealed_layer_log_density,
+    layer_log_density,
+)
 from skib._numerics.noisy_network import NoisyLayers, NoisyNetwork, NoisyPass
 from skib._numerics.threads import torch_threads
 from skib._validation import seed_at
@@ -46,8 +50,10 @@ from skib.mutual_info._stratified import FreshPasses, Terms
 __all__ = ["DecodedLayer", "Found", "Plan", "Work"]
 
 PILOT_POINTS, PILOT_CHAINS = 512, 64
-# Passes at which log p(t | x) is importance sampled.
-DENSITY_POINTS, N_PAIRS = 512, 8
+# Passes at which log p(t | x) is found, and mirrored pairs of samples at each; and
+# nats between its two estimates at pilot points from which on it is annealed.
+DENSITY_POINTS, PILOT_DENSITIES, N_PAIRS = 512, 64, 8
+CLOSE_DENSITIES = 0.02
 # Points of the first layer, where it bounds the others.
 FIRST_LAYER_POINTS = 4096
 # Nats below H(X) from which on no chain is needed to bound the information.
@@ -231,11 +237,14 @@ class DecodedLayer:
         own = self._inputs_of_points(DENSITY_POINTS, seed)
         passes = self._passes(own, seed_at(seed, 1))
         generator = torch.Generator().manual_seed(seed_at(seed, 2))
+        network, layer = self.network, self.layer
+        # Thousands of small operations: more threads would wait for each other.
         with torch_threads(1):
-            density = layer_log_density(
-                self.network, self.layer, passes, N_PAIRS, generator
-            )
-        if temper.exact:
+            if network.is_linear or self._is_easily_sampled(seed_at(seed, 3)):
+                density = layer_log_density(network, layer, passes, N_PAIRS, generator)
+            else:
+                density = annealed_layer_log_density(network, layer, passes, generator)
+        if network.is_linear:
             return density, Estimate(0.0)
         points, joint = self._points(passes), self.law.joint
         own_score = decode_points(self.scorer, points, own, joint, temper).own_score
@@ -243,6 +252,15 @@ class DecodedLayer:
         # The middle lies anywhere between the two estimates.
         open_ = abs(float((density.high - density.low).mean())) / math.sqrt(12)
         return density, Estimate(excess.value, math.hypot(excess.std_error, open_))
+
+    def _is_easily_sampled(self, seed: int) -> bool:
+        """Tell by pilot points whether importance sampling gives log p(t | x)."""
+        passes = self._passes(self._inputs_of_points(PILOT_DENSITIES, seed), seed)
+        generator = torch.Generator().manual_seed(seed_at(seed, 1))
+        density = layer_log_density(
+            self.network, self.layer, passes, N_PAIRS, generator
+        )
+        return float((density.high - density.low).mean()) <= CLOSE_DENSITIES
 
     def _inputs_of_points(self, n_points: int, seed: int) -> Tensor:
         """Choose inputs spread evenly over their law."""

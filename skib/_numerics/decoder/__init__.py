@@ -3,11 +3,9 @@
 from skib._numerics.decoder.clouds import DrawnPoints, decode_clouds, scorer_of_passes
 from skib._numerics.decoder.decode import Temper, choose_temper, decode_points
 from skib._numerics.decoder.gaps import ChainSize, Gaps, decoder_gaps
-from skib._numerics.decoder.moves import STEPS_PER_MOVE
 from skib._numerics.decoder.scores import CenterScorer, Scorer
 
 __all__ = [
-    "STEPS_PER_MOVE",
     "CenterScorer",
     "ChainSize",
     "DrawnPoints",

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from skib._numerics.decoder.contenders import Pair, PickLaw, Shift
-from skib._numerics.decoder.moves import Roller
+from skib._numerics.layer_density.moves import Roller
 from skib._numerics.layer_density.noise_posterior import GaussianNoise, LayerProblem
 
 __all__ = ["ChainOdds", "LabelOdds", "run_chain"]

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skib._numerics.decoder.posterior_fit import fit_posterior
 from skib._numerics.layer_density.noise_posterior import GaussianNoise, LayerProblem
+from skib._numerics.layer_density.posterior_fit import fit_posterior
 
 __all__ = ["Pair", "PickLaw", "Picks", "Shift"]
 
@@ -115,7 +115,7 @@ class Shift:
         ----------
         noise : Tensor of shape (n_points, n_noises)
         log_own : Tensor of shape (n_points,)
-            Log p(t, noise | own input), up to a constant.
+            Log p(t, noise | own input).
         first : Tensor of shape (n_points, n_picks, n_units of layer 1)
             S_1 of the picks.
         """
@@ -200,7 +200,7 @@ def _precision_factor(gaussian: GaussianNoise) -> Tensor:
 
 
 def log_joint(problem: LayerProblem, first: Tensor, noise: Tensor) -> Tensor:
-    """Log p(t, noise | input), up to a constant of the layer; shape (n_points, ...).
+    """Log p(t, noise | input), shape (n_points, ...).
 
     Parameters
     ----------
@@ -213,4 +213,5 @@ def log_joint(problem: LayerProblem, first: Tensor, noise: Tensor) -> Tensor:
     if clean.ndim == 3:
         points = points[:, None]
     misfit = (points - clean) / problem.noise_std
-    return -0.5 * (noise.square().sum(-1) + misfit.square().sum(-1))
+    squares = noise.square().sum(-1) + misfit.square().sum(-1)
+    return -0.5 * squares - problem.log_normalizer

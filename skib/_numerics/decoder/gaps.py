@@ -12,9 +12,9 @@ from torch.nn.functional import softplus
 from skib._numerics.decoder.chain import ChainOdds, LabelOdds, run_chain
 from skib._numerics.decoder.contenders import PickLaw
 from skib._numerics.decoder.decode import Decoded, Temper, decode
-from skib._numerics.decoder.posterior_fit import fit_posterior
 from skib._numerics.decoder.scores import Scorer
 from skib._numerics.layer_density.noise_posterior import LayerProblem
+from skib._numerics.layer_density.posterior_fit import fit_posterior
 from skib._numerics.noisy_network import NoisyLayers, NoisyPass
 
 __all__ = ["ChainSize", "Gaps", "decoder_gaps"]

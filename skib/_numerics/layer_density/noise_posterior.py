@@ -69,10 +69,14 @@ class LayerProblem:
 
     def log_joint(self, noise: Tensor) -> Tensor:
         """Log of p(noise) p(point | noise), shape (..., n_points)."""
+        return -0.5 * self.squares(noise) - self.log_normalizer
+
+    @property
+    def log_normalizer(self) -> float:
+        """Log of what exp(-squares / 2) integrates to, over noise and points."""
         n_units = self.points.shape[-1]
-        constant = _log_normalizer(noise.shape[-1] + n_units)
-        constant += n_units * math.log(self.noise_std)
-        return -0.5 * self.squares(noise) - constant
+        of_squares = _log_normalizer(self.n_noises + n_units)
+        return of_squares + n_units * math.log(self.noise_std)
 
 
 @dataclass(frozen=True)

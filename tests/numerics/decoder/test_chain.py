@@ -9,8 +9,8 @@ from skib._numerics.decoder import Scorer, choose_temper, decode_points
 from skib._numerics.decoder.chain import LabelOdds, run_chain
 from skib._numerics.decoder.contenders import Pair, PickLaw, Shift, log_joint
 from skib._numerics.decoder.decode import Temper, decode
-from skib._numerics.decoder.posterior_fit import fit_posterior
 from skib._numerics.layer_density.noise_posterior import LayerProblem
+from skib._numerics.layer_density.posterior_fit import fit_posterior
 
 
 def problem_of(case, rows):

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from skib._numerics.decoder.moves import ANGLES, STEPS_PER_MOVE, Roller
-from skib._numerics.decoder.posterior_fit import fit_posterior
+from skib._numerics.layer_density.moves import ANGLES, STEPS_PER_MOVE, Roller
 from skib._numerics.layer_density.noise_posterior import LayerProblem
+from skib._numerics.layer_density.posterior_fit import fit_posterior
 
 
 def roller_of(case):

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skib._numerics.decoder.contenders import log_joint
 from skib._numerics.layer_density.noise_posterior import GaussianNoise, LayerProblem
 
 __all__ = ["STEPS_PER_MOVE", "Place", "Roller"]
@@ -35,7 +34,7 @@ class Place:
     ----------
     noise : Tensor of shape (n_points, n_noises)
     log_joint : Tensor of shape (n_points,)
-        Log p(t, noise | own input), up to a constant.
+        Log p(t, noise | own input).
     pull : Tensor of shape (n_points, n_noises)
         Slope of the log-density there beyond that of the Gaussian, over the mass.
     """
@@ -64,13 +63,13 @@ class Roller:
         """Look around at these noises."""
         with torch.enable_grad():
             leaf = noise.detach().requires_grad_(True)
-            value = log_joint(self.problem, self.problem.first, leaf)
+            value = self.problem.log_joint(leaf)
             (slope,) = torch.autograd.grad(value.sum(), leaf)
         pull = self.gaussian.spread(slope) + (noise - self.gaussian.center)
         return Place(noise, value.detach(), pull)
 
     def move(
-        self, place: Place, turn: int, generator: torch.Generator
+        self, place: Place, turn: int, generator: torch.Generator, share: float = 1.0
     ) -> tuple[Place, Tensor]:
         """Roll every noise away, or leave it; return which of them moved too.
 
@@ -80,28 +79,39 @@ class Roller:
         turn : int
             Number of the move: step sizes change from one to the next.
         generator : torch.Generator
+        share : float, default=1.0
+            Of the law in a geometric mean with the Gaussian, whose law is kept then.
         """
         speed = self.gaussian.draw(1, generator)[0]
-        there, speed_there = self.roll(place, speed, ANGLES[turn % len(ANGLES)])
+        angle = ANGLES[turn % len(ANGLES)]
+        there, speed_there = self.roll(place, speed, angle, share)
         energy, energy_there = (
-            self.gaussian.square(v) / 2 - at.log_joint
+            self.gaussian.square(v) / 2 - self._log_mean(at, share)
             for at, v in ((place, speed), (there, speed_there))
         )
         chance = torch.rand(energy.shape, generator=generator, dtype=energy.dtype)
         moves = chance.log() < energy - energy_there
         return _chosen(moves, there, place), moves
 
-    def roll(self, place: Place, speed: Tensor, angle: float) -> tuple[Place, Tensor]:
+    def roll(
+        self, place: Place, speed: Tensor, angle: float, share: float = 1.0
+    ) -> tuple[Place, Tensor]:
         """Follow the dynamics; with the speed turned round, they lead back."""
-        speed = speed + angle / 2 * place.pull
+        speed = speed + share * angle / 2 * place.pull
         for step in range(STEPS_PER_MOVE):
             offset = place.noise - self.gaussian.center
             turned = math.cos(angle) * offset + math.sin(angle) * speed
             speed = math.cos(angle) * speed - math.sin(angle) * offset
             place = self.at(self.gaussian.center + turned)
             half = 2 if step + 1 == STEPS_PER_MOVE else 1
-            speed = speed + angle / half * place.pull
+            speed = speed + share * angle / half * place.pull
         return place, speed
+
+    def _log_mean(self, place: Place, share: float) -> Tensor:
+        if share == 1:
+            return place.log_joint
+        of_gaussian = self.gaussian.log_density(place.noise)
+        return share * place.log_joint + (1 - share) * of_gaussian
 
 
 def _chosen(which: Tensor, one: Place, other: Place) -> Place:
