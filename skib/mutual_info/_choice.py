@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from skib._numerics.decoder import ChainSize
+from skib._numerics.decoder import N_LAWS, ChainSize
 from skib._numerics.layer_density import STEPS_PER_MOVE
 from skib._numerics.noisy_network import NoisyLayers
 from skib._numerics.threads import torch_threads
@@ -49,9 +49,12 @@ SMALL_ERROR, FEWEST_POINTS = 0.002, 2048
 N_STEPS, N_PAIR_STEPS, N_LONG_STEPS, N_PICKS = 128, 128, 1024, 16
 FEWEST_STEPS, FEWEST_CHAINS, MOST_CHAINS = 32, 300, 1200
 FEWEST_PAIR_CHAINS, MOST_LONG_CHAINS, FEWEST_LONG_STEPS = 150, 500, 256
-# Multiplications that the chains of a layer may cost, the plain and the costlier ones,
-# and what else is done for each number that passes through the network.
-CHAIN_OPERATIONS, COSTLY_OPERATIONS = 4e10, 1.2e11
+# Where the noise is held by modes: rounds of annealing, and points that have them.
+N_ROUNDS, FEWEST_ANNEALED = 2, 80
+# Multiplications that the chains of a layer may cost, of the plain ones, of the
+# costlier ones and of annealing, and what else is done for each number that passes
+# through the network.
+CHAIN_OPERATIONS, COSTLY_OPERATIONS, ANNEALED_OPERATIONS = 4e10, 1.2e11, 2e11
 OPERATIONS_PER_NUMBER = 40
 # Times that a fit of the noise goes through the network with all slopes, and that the
 # slope of one number costs as much as the number.
@@ -88,11 +91,14 @@ def chain_sizes(network: NoisyLayers) -> list[ChainSize]:
     sizes = [ChainSize(*_affordable(CHAIN_OPERATIONS / cost.step, *most), N_PICKS)]
     n_chains = round(min(COSTLY_OPERATIONS / cost.pair_chain, MOST_CHAINS))
     if n_chains >= FEWEST_PAIR_CHAINS:
-        sizes.append(ChainSize(n_chains, N_PAIR_STEPS, N_PICKS, pairwise=True))
+        sizes.append(ChainSize(n_chains, N_PAIR_STEPS, N_PICKS, "pair"))
     most = N_LONG_STEPS, MOST_LONG_CHAINS
     n_chains, n_steps = _affordable(COSTLY_OPERATIONS / cost.step, *most)
     if n_steps >= FEWEST_LONG_STEPS:
         sizes.append(ChainSize(n_chains, n_steps, N_PICKS))
+    n_chains = round(min(ANNEALED_OPERATIONS / cost.annealed, MOST_LONG_CHAINS))
+    if n_chains >= FEWEST_ANNEALED:
+        sizes.append(ChainSize(n_chains, N_ROUNDS, N_PICKS, "anneal"))
     return sizes
 
 
@@ -103,11 +109,12 @@ def least_operations(network: NoisyLayers) -> float:
 
 
 class _Costs(NamedTuple):
-    """Multiplications: of a step of a chain, a fit of the noise, a chain of pairs."""
+    """Multiplications of a step, of a fit, and of the costlier ways at one point."""
 
     step: float
     fit: float
     pair_chain: float
+    annealed: float
 
     @classmethod
     def of(cls, network: NoisyLayers) -> _Costs:
@@ -123,6 +130,7 @@ class _Costs(NamedTuple):
             step=move + N_PICKS * (through + n_noises * sizes[0]),
             fit=fit,
             pair_chain=N_PICKS * (fit + N_PAIR_STEPS * stretch) + N_PAIR_STEPS * move,
+            annealed=N_ROUNDS * (N_PICKS * fit + (N_PICKS + 1) * N_LAWS * move),
         )
 
 
@@ -158,9 +166,11 @@ def more_work(
     if max(2 * found.gap_error, found.half_width) > tol:
         size = work.size
         size = replace(size, n_points=2 * size.n_points, n_steps=2 * size.n_steps)
-        if size.pairwise:  # whose picks are not made anew at each step
+        if size.way == "pair":  # whose picks are not made anew at each step
             size = replace(size, n_picks=2 * size.n_picks)
         cost = size.n_points * size.n_steps * size.n_picks
+        if size.way == "anneal":
+            cost *= N_LAWS * STEPS_PER_MOVE
         if cost <= STEPS_PER_SAMPLE * max_samples:
             work = work._replace(size=size)
     return work

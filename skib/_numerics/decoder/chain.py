@@ -25,7 +25,7 @@ from skib._numerics.decoder.contenders import Pair, PickLaw, Shift
 from skib._numerics.layer_density.moves import Roller
 from skib._numerics.layer_density.noise_posterior import GaussianNoise, LayerProblem
 
-__all__ = ["ChainOdds", "LabelOdds", "run_chain"]
+__all__ = ["ChainOdds", "LabelOdds", "label_odds_of", "run_chain"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def run_chain(
         terms = ratios + picks.log_weight
         odds.append(terms.logsumexp(1))
         if label is not None:
-            label_odds.append(_label_odds(label, picks.inputs, terms))
+            label_odds.append(label_odds_of(label, picks.inputs, terms))
         if step + 1 < n_steps:
             place, moved = roller.move(place, step, generator)
             accepted += moved
@@ -132,7 +132,7 @@ def run_chain(
     )
 
 
-def _label_odds(label: LabelOdds, inputs: Tensor, terms: Tensor) -> Tensor:
+def label_odds_of(label: LabelOdds, inputs: Tensor, terms: Tensor) -> Tensor:
     """Log odds against the point's label, from the picks and the own input."""
     others = terms + (1 - label.given_input.gather(1, inputs)).log()
     all_ = torch.cat([others, (1 - label.given_own).log()[:, None]], dim=1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from skib._numerics.decoder.annealed_odds import annealed_odds
 from skib._numerics.decoder.chain import ChainOdds, LabelOdds, run_chain
 from skib._numerics.decoder.contenders import PickLaw
 from skib._numerics.decoder.decode import Decoded, Temper, decode
@@ -30,14 +31,15 @@ class ChainSize:
     Attributes
     ----------
     n_points, n_steps, n_picks : int
-    pairwise : bool
-        Whether by a fit of each pick's noise, or by a shift.
+    way : {"shift", "pair", "anneal"}
+        Whether the noise of the chain is shifted to each pick, or mapped to a fit of
+        its own, or densities are annealed instead, in so many rounds.
     """
 
     n_points: int
     n_steps: int
     n_picks: int
-    pairwise: bool = False
+    way: str = "shift"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def decoder_gaps(
     points = noisy_pass.clean[layer - 1] + noise_std * noisy_pass.noise[layer - 1]
     noise = torch.cat(noisy_pass.noise[: layer - 1], dim=1)
     per_point = noise.shape[1] * max(points.shape[1], size.n_picks)
-    if size.pairwise:
+    if size.way != "shift":
         widest = max(points.shape[1], noise.shape[1])
         per_point = size.n_picks * noise.shape[1] * widest
     batches = torch.arange(len(own)).split(max(1, FLOATS_PER_BATCH // per_point))
@@ -105,11 +107,14 @@ def decoder_gaps(
         law = PickLaw(scores, own[rows], joint.sum(1).log(), temper.power)
         gaussian = fit_posterior(problem, generator)
         decoded, label = _label_odds(scores, own[rows], joint, temper, generator)
-        odds = run_chain(
+        args = (
             problem, gaussian, law, first, noise[rows],
             size.n_steps, size.n_picks, generator, label,
-            pairwise=size.pairwise,
         )  # fmt: skip
+        if size.way == "anneal":
+            odds = annealed_odds(*args)
+        else:
+            odds = run_chain(*args, pairwise=size.way == "pair")
         parts.append(_gaps(odds, decoded, joint.sum(1)[own[rows]].log()))
     return Gaps(
         *(

@@ -24,7 +24,7 @@ from skib._numerics.layer_density.moves import Roller
 from skib._numerics.layer_density.noise_posterior import LayerProblem
 from skib._numerics.layer_density.posterior_fit import fit_posterior
 
-__all__ = ["annealed_log_density"]
+__all__ = ["annealed_log_density", "backward_weights", "forward_weights"]
 
 N_CHAINS, N_LAWS = 4, 24
 
@@ -47,8 +47,10 @@ def annealed_log_density(
         Exact in linear networks.
     """
     roller = Roller(problem, fit_posterior(problem, generator))
-    chains = torch.stack([_forward(roller, generator) for _ in range(N_CHAINS)])
-    back = _backward(roller, noise_before, generator)
+    chains = torch.stack(
+        [forward_weights(roller, N_LAWS, generator) for _ in range(N_CHAINS)]
+    )
+    back = backward_weights(roller, noise_before, N_LAWS, generator)
     low, high = _log_mean(chains), _log_mean(torch.cat([chains[1:], back[None]]))
     variance = (chains - low).exp().var(0) / N_CHAINS
     return ConditionalDensity(
@@ -61,32 +63,48 @@ def annealed_log_density(
     )
 
 
-def _shares() -> list[float]:
-    """Shares of the law in the geometric means, from the Gaussian on."""
-    return torch.linspace(0, 1, N_LAWS + 1, dtype=torch.float64).tolist()
+def forward_weights(roller: Roller, n_laws: int, generator: torch.Generator) -> Tensor:
+    """Log-weights of chains from the Gaussian to the law: the mean weight is p(t | x).
 
-
-def _forward(roller: Roller, generator: torch.Generator) -> Tensor:
-    """Log-weight of a chain from the Gaussian to the law."""
+    Parameters
+    ----------
+    roller : Roller
+    n_laws : int
+        Laws on the way, that at the end included.
+    generator : torch.Generator
+    """
     gaussian = roller.gaussian
     place = roller.at(gaussian.center + gaussian.draw(1, generator)[0])
     total = torch.zeros_like(place.log_joint)
-    for turn, share in enumerate(_shares()[1:]):
+    for turn in range(n_laws):
         total += place.log_joint - gaussian.log_density(place.noise)
-        if share < 1:
-            place, _ = roller.move(place, turn, generator, share)
-    return total / N_LAWS
+        if turn + 1 < n_laws:
+            place, _ = roller.move(place, turn, generator, (turn + 1) / n_laws)
+    return total / n_laws
 
 
-def _backward(roller: Roller, noise: Tensor, generator: torch.Generator) -> Tensor:
-    """Log-weight of a chain that went the other way, from a sample of the law."""
+def backward_weights(
+    roller: Roller, noise: Tensor, n_laws: int, generator: torch.Generator
+) -> Tensor:
+    """Log-weights of chains the other way, from samples of the law.
+
+    The mean of the inverse weight is 1 / p(t | x).
+
+    Parameters
+    ----------
+    roller : Roller
+    noise : Tensor of shape (n_points, n_noises)
+        A sample of the law of each point.
+    n_laws : int
+    generator : torch.Generator
+    """
     place = roller.at(noise)
     total = torch.zeros_like(place.log_joint)
-    for turn, share in reversed(list(enumerate(_shares()[1:]))):
-        if share < 1:
-            place, _ = roller.move(place, turn, generator, share)
+    for turn in reversed(range(n_laws)):
+        if turn + 1 < n_laws:
+            place, _ = roller.move(place, turn, generator, (turn + 1) / n_laws)
         total += place.log_joint - roller.gaussian.log_density(place.noise)
-    return total / N_LAWS
+    return total / n_laws
 
 
 def _log_mean(log_weights: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from skib._numerics.decoder import Scorer, choose_temper, decode_points
+from skib._numerics.decoder.annealed_odds import annealed_odds
 from skib._numerics.decoder.chain import LabelOdds, run_chain
 from skib._numerics.decoder.contenders import Pair, PickLaw, Shift, log_joint
 from skib._numerics.decoder.decode import Temper, decode
@@ -64,6 +65,29 @@ def test_mean_odds_are_unbiased(activation, pairwise, make_case):
     error = ratios.std() / len(ratios) ** 0.5
     assert error < 0.1
     assert abs(ratios.mean() - 1) < 4 * error
+
+
+def test_annealed_odds_of_a_linear_network_are_exact(make_case):
+    """With one other input to pick, every round gives p(t | j) / p(t | i)."""
+    case = make_case("identity", n_inputs=2)
+    problem, gaussian, scores, law, _, generator = setup(case, 100)
+    args = (problem, gaussian, law, case.first, case.noise)
+    found = annealed_odds(*args, 3, 2, generator).log_odds
+    own = case.own[:, None]
+    exact = (scores.gather(1, 1 - own) - scores.gather(1, own))[:, 0]
+    torch.testing.assert_close(found, exact.expand(3, -1), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_annealed_odds_are_unbiased(activation, make_case):
+    """Over many passes, input i's mean of p(t | j) / p(t | i) is 1."""
+    case = make_case(activation, noise_std=0.8, n_inputs=2, n_passes=3000)
+    problem, gaussian, _, law, _, generator = setup(case, 6000)
+    args = (problem, gaussian, law, case.first, case.noise)
+    odds = annealed_odds(*args, 1, 1, generator).log_odds[0].exp()
+    error = odds.std() / len(odds) ** 0.5
+    assert error < 0.1
+    assert abs(odds.mean() - 1) < 4 * error
 
 
 def test_the_chain_keeps_the_law_of_the_noise(make_case):
