@@ -94,7 +94,8 @@ class NetworkMIEstimator(MutualInfoEstimator):
     layer, which no later one of a chain of noisy layers exceeds and which is exact.
     Linear layers after the first are decoded exactly. I(Y;T) is bounded in the same two
     ways; its upper end is not above H(Y) or that of I(X;T). h(T|X) is importance
-    sampled, and its error holds half of what its two estimates are apart.
+    sampled, or annealed where samples do not count, and its error holds half of what
+    its two estimates are apart.
 
     Torch modules that are no chains of linear layers are run from their first noisy
     layer on, and differentiated by autograd; the rest is the same.
