@@ -1,0 +1,1 @@
+"""How far estimators of I(X;T) are off where the truth is known."""
