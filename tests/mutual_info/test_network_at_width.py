@@ -12,8 +12,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from skib import Recording
+from skib._numerics.decoder import ChainSize
 from skib.exceptions import EstimateNotConvergedWarning
 from skib.mutual_info import network_mutual_info
+from skib.mutual_info._choice import chain_sizes
 
 ACTIVATIONS = {
     "tanh": np.tanh,
@@ -146,14 +149,57 @@ def test_independent_blocks_add_up(activation, n_blocks, n_units, n_layers, nois
     assert abs(label.value - truth) <= 0.02 + 3 * math.hypot(label.std_error, error)
 
 
+@pytest.mark.parametrize(
+    "size",
+    [
+        ChainSize(150, 64, 8),
+        ChainSize(150, 32, 8, "pair"),
+        ChainSize(100, 2, 4, "anneal"),
+    ],
+    ids=lambda size: size.way,
+)
+def test_every_way_from_above_holds_the_truth(size, monkeypatch):
+    monkeypatch.setattr("skib.mutual_info._network.chain_sizes", lambda _: [size])
+    block, whole, X = blocks(4, 2, 2, seed=1)
+    truth, error = (4 * value for value in block_truth(*block, "tanh", 0.5))
+    (last,) = network_mutual_info(
+        *whole, X, X[:, 0] > 0, activation="tanh", noise_std=0.5, layers=[2],
+        random_state=0,
+    )  # fmt: skip
+    assert last.diagnostics["method"] == "decoder"
+    low, value, high = (
+        getattr(last, f"mutual_info{end}") for end in ("_low", "", "_high")
+    )
+    assert low.value < high.value < last.input_entropy
+    assert abs(value.value - truth) <= 0.02 + 3 * math.hypot(value.std_error, error)
+    assert high.value >= truth - 3.5 * math.hypot(high.std_error, error)
+    label = last.label_mutual_info
+    assert abs(label.value - truth / 4) <= 0.02 + 3 * math.hypot(
+        label.std_error, error / 4
+    )
+
+
+def test_costlier_ways_are_tried_last_and_where_they_can_be_afforded():
+    def ways(coefs):
+        recording = Recording.from_weights(
+            [0], [coefs], None, activation="tanh", noise_std=0.5
+        )
+        return [size.way for size in chain_sizes(recording.at(0).network)]
+
+    assert ways(small_net()[0]) == ["shift", "pair", "shift", "anneal"]
+    assert ways(digits_net(64)[1]) == ["shift", "shift"]
+
+
 @pytest.fixture
 def little_work(monkeypatch):
-    """Do with a tenth of the chains."""
+    """Do with a tenth of the chains, and without the costliest ways."""
     monkeypatch.setattr("skib.mutual_info._choice.MOST_CHAINS", 100)
     monkeypatch.setattr("skib.mutual_info._choice.FEWEST_CHAINS", 100)
     monkeypatch.setattr("skib.mutual_info._choice.FEWEST_PAIR_CHAINS", 100)
-    monkeypatch.setattr("skib.mutual_info._choice.N_STEPS", 128)
-    monkeypatch.setattr("skib.mutual_info._choice.N_PAIR_STEPS", 32)
+    monkeypatch.setattr("skib.mutual_info._choice.N_STEPS", 32)
+    monkeypatch.setattr("skib.mutual_info._choice.N_PAIR_STEPS", 16)
+    monkeypatch.setattr("skib.mutual_info._choice.N_LONG_STEPS", 32)
+    monkeypatch.setattr("skib.mutual_info._choice.FEWEST_ANNEALED", math.inf)
 
 
 def small_net(seed=2, sizes=(5, 12, 12, 12)):
