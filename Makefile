@@ -1,5 +1,5 @@
-# Two commands for a bare clone: `make demo` and `make test`.
-# Each creates .venv on first use and is quick to repeat.
+# Two commands for a bare clone: `make demo` and `make test`; `make gallery` for all
+# examples on one page. Each creates .venv on first use and is quick to repeat.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,10 +7,16 @@ RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := examples/information_flow/plot_szt_information_flow.py
 
-.PHONY: demo test test-slow test-backends lint clean
+.PHONY: demo gallery gallery-full test test-slow test-backends lint clean
 
 demo: $(VENV)/demo.installed
 	MPLBACKEND=Agg $(RUN) $(DEMO)
+
+gallery: $(VENV)/docs.installed
+	$(RUN) examples/make_gallery.py
+
+gallery-full: $(VENV)/docs.installed
+	$(RUN) examples/make_gallery.py --full
 
 test: $(VENV)/test.installed
 	MPLBACKEND=Agg $(RUN) -m pytest
@@ -36,6 +42,10 @@ $(VENV)/bin/python:
 $(VENV)/demo.installed: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) --editable '.[plot,fast]'
 	touch $@
+
+$(VENV)/docs.installed: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable '.[docs]'
+	touch $@ $(VENV)/demo.installed
 
 $(VENV)/test.installed: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) --editable '.[test]'
