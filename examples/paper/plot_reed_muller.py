@@ -70,13 +70,15 @@ for row, noise_std in enumerate(noises):
 figure, (top, bottom) = plt.subplots(
     2, figsize=(5.5, 6.5), sharex=True, layout="constrained"
 )
-marks = {"capsize": 3, "ms": 5, "ls": ":", "lw": 1}
+marks = {"capsize": 3, "ms": 5, "lw": 1}
 for (m, found), color, marker in zip(whole.items(), ("C0", "C1"), "os", strict=True):
-    top.plot(fine, [truth(m, noise_std) for noise_std in fine], color="k", lw=1)
+    label = "truth" if m == 2 else None
+    top.plot(fine, [truth(m, noise) for noise in fine], "k", lw=1, label=label)
     top.errorbar(
         *(noises, found[:, 0], 2 * found[:, 1]),
         color=color,
         marker=marker,
+        ls="",
         label=f"RM({m},{m}), all words",
         **marks,
     )
@@ -87,6 +89,7 @@ for (n, found), (color, marker) in zip(drawn.items(), styles, strict=True):
         *(noises, found[:, 0], 2 * found[:, 1]),
         color=color,
         marker=marker,
+        ls=":",
         label=f"RM(4,4), {n} words",
         **marks,
     )
