@@ -76,7 +76,7 @@ for width, flow in ((widths[-1], binned[-1]), (1e-6, finest)):
 # I(X;T) of the noisy network, and how H(Bin(T)) at ten noise standard deviations goes
 # with it over the epochs. Where either hardly moves there is nothing to correlate with.
 # Over all epochs the correlation is far from 1: while weights are small, signals share
-# a few wide bins, and where their edges lie decides. Hence also from epoch 20 on.
+# a few bins that are wider than the noise. Hence it is also given from epoch 20 on.
 
 flow = information_flow(
     noisy, X, estimator=NetworkMIEstimator(n_mc=2), n_jobs=2, random_state=SEED
