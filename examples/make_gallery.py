@@ -2,6 +2,7 @@
 
     python examples/make_gallery.py          # all but the main one, which takes longer
     python examples/make_gallery.py --full
+    python examples/make_gallery.py examples/paper/*.py    # these alone are run again
 
 Each example runs in a process of its own, without a display. One that fails is named on
 the page and at the end, and the others go on.
@@ -40,25 +41,31 @@ def main():
     """Make the gallery; the exit status is the number of examples that failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="the main one too")
+    parser.add_argument("scripts", nargs="*", type=Path, help="run these alone again")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one is not None:
         run_and_save(arguments.one)
         return 0
     RESULTS.mkdir(parents=True, exist_ok=True)
-    skipped = set() if arguments.full else set(HERE.glob(SLOW))
+    everything = arguments.full or arguments.scripts
+    skipped = set() if everything else set(HERE.glob(SLOW))
+    chosen = {script.resolve() for script in arguments.scripts}
     body, failed = [], []
     for folder in sorted(header.parent for header in HERE.glob("*/GALLERY_HEADER.rst")):
         title, text = headline(folder.joinpath("GALLERY_HEADER.rst").read_text("utf-8"))
         body.append(f"<h2>{html.escape(title)}</h2>\n<p>{html.escape(text)}</p>")
         for script in sorted(set(folder.glob("plot_*.py")) - skipped):
-            started = time.monotonic()
-            succeeded = run_apart(script)
-            body.append(section(script, succeeded=succeeded))
+            succeeded, started = True, time.monotonic()
+            run = not chosen or script.resolve() in chosen
+            if run:
+                succeeded = run_apart(script)
+                seconds = time.monotonic() - started
+                print(f"{seconds:5.0f} s  {script.relative_to(HERE)}", flush=True)
+            if run or pictures_of(script):
+                body.append(section(script, succeeded=succeeded))
             if not succeeded:
                 failed.append(script)
-            seconds = time.monotonic() - started
-            print(f"{seconds:5.0f} s  {script.relative_to(HERE)}", flush=True)
             # After each, so that the page can be looked at meanwhile.
             page = PAGE.format(body="\n".join(body))
             RESULTS.joinpath("index.html").write_text(page, "utf-8")
