@@ -10,14 +10,15 @@ hold the chain of `run_chain`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from skib._numerics.decoder.chain import ChainOdds, LabelOdds, label_odds_of
-from skib._numerics.decoder.contenders import PickLaw
+from skib._numerics.decoder.chain import ChainOdds, OddsQuestion
+from skib._numerics.decoder.contenders import Picks
 from skib._numerics.layer_density.annealing import backward_weights, forward_weights
 from skib._numerics.layer_density.moves import Roller
-from skib._numerics.layer_density.noise_posterior import GaussianNoise, LayerProblem
 from skib._numerics.layer_density.posterior_fit import fit_posterior
 
 __all__ = ["N_LAWS", "annealed_odds"]
@@ -26,65 +27,32 @@ N_LAWS = 96
 
 
 def annealed_odds(
-    problem: LayerProblem,
-    gaussian: GaussianNoise,
-    law: PickLaw,
-    first: Tensor,
-    true_noise: Tensor,
-    n_rounds: int,
-    n_picks: int,
-    generator: torch.Generator,
-    label: LabelOdds | None = None,
+    question: OddsQuestion, n_rounds: int, n_picks: int, generator: torch.Generator
 ) -> ChainOdds:
     """Anneal to some other inputs, and from the true noise, in every round.
 
     Parameters
     ----------
-    problem : LayerProblem
-    gaussian : GaussianNoise
-        Fits the noise before the layer given each point.
-    law : PickLaw
-    first : Tensor of shape (n_inputs, n_units of layer 1)
-        S_1 of all inputs.
-    true_noise : Tensor of shape (n_points, n_noises)
-        That made the points.
+    question : OddsQuestion
     n_rounds, n_picks : int
     generator : torch.Generator
-    label : LabelOdds, optional
 
     Returns
     -------
     ChainOdds
         A step is a round.
     """
-    own = Roller(problem, gaussian)
-    odds, label_odds = [], []
+    return question.answer(_rounds(question, n_rounds, n_picks, generator))
+
+
+def _rounds(
+    question: OddsQuestion, n_rounds: int, n_picks: int, generator: torch.Generator
+) -> Iterator[tuple[Picks, Tensor]]:
+    own = Roller(question.problem, question.gaussian)
     for _ in range(n_rounds):
-        picks = law.draw(n_picks, generator)
-        theirs = _log_densities(problem, first[picks.inputs], generator)
-        log_own = backward_weights(own, true_noise, N_LAWS, generator)
-        terms = theirs - log_own[:, None] + picks.log_weight
-        odds.append(terms.logsumexp(1))
-        if label is not None:
-            label_odds.append(label_odds_of(label, picks.inputs, terms))
-    nothing = odds[0].new_zeros(0, len(odds[0]))
-    return ChainOdds(
-        torch.stack(odds),
-        torch.stack(label_odds) if label_odds else nothing,
-        torch.ones_like(odds[0]),
-    )
-
-
-def _log_densities(
-    problem: LayerProblem, first: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Log-weights of p(t | j) for picks of S_1 of shape (n_points, n_picks, ...)."""
-    n_points, n_picks, _ = first.shape
-    theirs = LayerProblem(
-        problem.network,
-        problem.layer,
-        first.flatten(0, 1),
-        problem.points.repeat_interleave(n_picks, 0),
-    )
-    roller = Roller(theirs, fit_posterior(theirs, generator))
-    return forward_weights(roller, N_LAWS, generator).reshape(n_points, n_picks)
+        picks = question.law.draw(n_picks, generator)
+        theirs = question.problem.of_picks(question.first[picks.inputs])
+        roller = Roller(theirs, fit_posterior(theirs, generator))
+        log_theirs = forward_weights(roller, N_LAWS, generator).reshape(-1, n_picks)
+        log_own = backward_weights(own, question.true_noise, N_LAWS, generator)
+        yield picks, log_theirs - log_own[:, None]

@@ -16,16 +16,17 @@ decoder takes the own one to be among them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from skib._numerics.decoder.contenders import Pair, PickLaw, Shift
+from skib._numerics.decoder.contenders import Pair, PickLaw, Picks, Shift
 from skib._numerics.layer_density.moves import Roller
 from skib._numerics.layer_density.noise_posterior import GaussianNoise, LayerProblem
 
-__all__ = ["ChainOdds", "LabelOdds", "label_odds_of", "run_chain"]
+__all__ = ["ChainOdds", "LabelOdds", "OddsQuestion", "run_chain"]
 
 
 @dataclass(frozen=True)
@@ -49,39 +50,10 @@ class LabelOdds:
 
 
 @dataclass(frozen=True)
-class ChainOdds:
-    """Odds against the own input, and against its label, step by step.
+class OddsQuestion:
+    """What odds are asked for: those of the input, and of the label, of some points.
 
     Attributes
-    ----------
-    log_odds, log_label_odds : Tensor of shape (n_steps, n_points)
-        Their logs. The mean over steps of the odds has the mean that the exact ones
-        have. The second is empty without labels.
-    accepted : Tensor of shape (n_points,)
-        Share of the chain's moves that were accepted.
-    """
-
-    log_odds: Tensor
-    log_label_odds: Tensor
-    accepted: Tensor
-
-
-def run_chain(
-    problem: LayerProblem,
-    gaussian: GaussianNoise,
-    law: PickLaw,
-    first: Tensor,
-    true_noise: Tensor,
-    n_steps: int,
-    n_picks: int,
-    generator: torch.Generator,
-    label: LabelOdds | None = None,
-    *,
-    pairwise: bool = False,
-) -> ChainOdds:
-    """Walk from the true noise, and look at other inputs at every step.
-
-    Parameters
     ----------
     problem : LayerProblem
     gaussian : GaussianNoise
@@ -91,9 +63,60 @@ def run_chain(
         S_1 of all inputs.
     true_noise : Tensor of shape (n_points, n_noises)
         That made the points.
+    label : LabelOdds, optional
+    """
+
+    problem: LayerProblem
+    gaussian: GaussianNoise
+    law: PickLaw
+    first: Tensor
+    true_noise: Tensor
+    label: LabelOdds | None = None
+
+    def answer(self, looks: Iterable[tuple[Picks, Tensor]]) -> ChainOdds:
+        """Sum over the picks of every look, whose log p(t | j) / p(t | i) are given."""
+        odds, label_odds = [], []
+        for picks, log_ratios in looks:
+            terms = log_ratios + picks.log_weight
+            odds.append(terms.logsumexp(1))
+            if self.label is not None:
+                label_odds.append(_label_odds(self.label, picks.inputs, terms))
+        nothing = odds[0].new_zeros(0, len(odds[0]))
+        return ChainOdds(
+            torch.stack(odds), torch.stack(label_odds) if label_odds else nothing
+        )
+
+
+@dataclass(frozen=True)
+class ChainOdds:
+    """Odds against the own input, and against its label, step by step.
+
+    Attributes
+    ----------
+    log_odds, log_label_odds : Tensor of shape (n_steps, n_points)
+        Their logs. The mean over steps of the odds has the mean that the exact ones
+        have. The second is empty without labels.
+    """
+
+    log_odds: Tensor
+    log_label_odds: Tensor
+
+
+def run_chain(
+    question: OddsQuestion,
+    n_steps: int,
+    n_picks: int,
+    generator: torch.Generator,
+    *,
+    pairwise: bool = False,
+) -> ChainOdds:
+    """Walk from the true noise, and look at other inputs at every step.
+
+    Parameters
+    ----------
+    question : OddsQuestion
     n_steps, n_picks : int
     generator : torch.Generator
-    label : LabelOdds, optional
     pairwise : bool, default=False
         Whether each pick's noise is fitted (`Pair`) and the picks are the same at all
         steps; else the noise is shifted and picks are fresh at every step.
@@ -102,37 +125,37 @@ def run_chain(
     -------
     ChainOdds
     """
-    picks = law.draw(n_picks, generator)
+    return question.answer(_steps(question, n_steps, n_picks, generator, pairwise))
+
+
+def _steps(
+    question: OddsQuestion,
+    n_steps: int,
+    n_picks: int,
+    generator: torch.Generator,
+    pairwise: bool,
+) -> Iterator[tuple[Picks, Tensor]]:
+    problem, gaussian, first = question.problem, question.gaussian, question.first
+    picks = question.law.draw(n_picks, generator)
     contenders: Shift | Pair
     if pairwise:
         contenders = Pair.between(problem, gaussian, first[picks.inputs], generator)
     else:
         contenders = Shift.along(problem, gaussian)
     roller = Roller(problem, gaussian)
-    place = roller.at(true_noise)
-    odds, label_odds = [], []
-    accepted = torch.zeros_like(place.log_joint)
+    place = roller.at(question.true_noise)
     for step in range(n_steps):
-        if step > 0 and not pairwise:
-            picks = law.draw(n_picks, generator)
-        ratios = contenders.log_ratios(
-            place.noise, place.log_joint, first[picks.inputs]
+        if step > 0:
+            place, _ = roller.move(place, step - 1, generator)
+            if not pairwise:
+                picks = question.law.draw(n_picks, generator)
+        yield (
+            picks,
+            contenders.log_ratios(place.noise, place.log_joint, first[picks.inputs]),
         )
-        terms = ratios + picks.log_weight
-        odds.append(terms.logsumexp(1))
-        if label is not None:
-            label_odds.append(label_odds_of(label, picks.inputs, terms))
-        if step + 1 < n_steps:
-            place, moved = roller.move(place, step, generator)
-            accepted += moved
-    return ChainOdds(
-        torch.stack(odds),
-        torch.stack(label_odds) if label_odds else odds[0].new_zeros(0, len(odds[0])),
-        accepted / max(1, n_steps - 1),
-    )
 
 
-def label_odds_of(label: LabelOdds, inputs: Tensor, terms: Tensor) -> Tensor:
+def _label_odds(label: LabelOdds, inputs: Tensor, terms: Tensor) -> Tensor:
     """Log odds against the point's label, from the picks and the own input."""
     others = terms + (1 - label.given_input.gather(1, inputs)).log()
     all_ = torch.cat([others, (1 - label.given_own).log()[:, None]], dim=1)

@@ -157,12 +157,7 @@ class Pair:
     ) -> Pair:
         """Fit the noise of each pick; `first` is as in `log_ratios`."""
         n_points, n_picks, _ = first.shape
-        theirs = LayerProblem(
-            problem.network,
-            problem.layer,
-            first.flatten(0, 1),
-            problem.points.repeat_interleave(n_picks, 0),
-        )
+        theirs = problem.of_picks(first)
         difference = first - problem.first[:, None]
         per_difference = Shift.along(problem, gaussian).per_difference
         start = gaussian.center[:, None] + difference @ per_difference.mT

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from skib._numerics.decoder.annealed_odds import annealed_odds
-from skib._numerics.decoder.chain import ChainOdds, LabelOdds, run_chain
+from skib._numerics.decoder.chain import ChainOdds, LabelOdds, OddsQuestion, run_chain
 from skib._numerics.decoder.contenders import PickLaw
 from skib._numerics.decoder.decode import Decoded, Temper, decode
 from skib._numerics.decoder.scores import Scorer
@@ -107,14 +107,12 @@ def decoder_gaps(
         law = PickLaw(scores, own[rows], joint.sum(1).log(), temper.power)
         gaussian = fit_posterior(problem, generator)
         decoded, label = _label_odds(scores, own[rows], joint, temper, generator)
-        args = (
-            problem, gaussian, law, first, noise[rows],
-            size.n_steps, size.n_picks, generator, label,
-        )  # fmt: skip
+        question = OddsQuestion(problem, gaussian, law, first, noise[rows], label)
+        amount = size.n_steps, size.n_picks, generator
         if size.way == "anneal":
-            odds = annealed_odds(*args)
+            odds = annealed_odds(question, *amount)
         else:
-            odds = run_chain(*args, pairwise=size.way == "pair")
+            odds = run_chain(question, *amount, pairwise=size.way == "pair")
         parts.append(_gaps(odds, decoded, joint.sum(1)[own[rows]].log()))
     return Gaps(
         *(

@@ -44,7 +44,8 @@ def annealed_log_density(
     Returns
     -------
     ConditionalDensity
-        Exact in linear networks.
+        Exact in linear networks. Nothing rests on a search for the mode, so
+        ``converged`` is True.
     """
     roller = Roller(problem, fit_posterior(problem, generator))
     chains = torch.stack(

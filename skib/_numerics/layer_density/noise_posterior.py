@@ -58,6 +58,12 @@ class LayerProblem:
             self.network, self.layer, self.first[rows], self.points[rows]
         )
 
+    def of_picks(self, first: Tensor) -> LayerProblem:
+        """Ask the same of other inputs, S_1 of shape (n_points, n_picks, ...): flat."""
+        n_picks = first.shape[1]
+        points = self.points.repeat_interleave(n_picks, 0)
+        return LayerProblem(self.network, self.layer, first.flatten(0, 1), points)
+
     def misfit(self, clean: Tensor) -> Tensor:
         """Return point minus S_layer, in units of the layer's noise."""
         return (self.points - clean) / self.noise_std

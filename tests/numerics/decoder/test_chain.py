@@ -7,7 +7,7 @@ import torch
 
 from skib._numerics.decoder import Scorer, choose_temper, decode_points
 from skib._numerics.decoder.annealed_odds import annealed_odds
-from skib._numerics.decoder.chain import LabelOdds, run_chain
+from skib._numerics.decoder.chain import LabelOdds, OddsQuestion, run_chain
 from skib._numerics.decoder.contenders import Pair, PickLaw, Shift, log_joint
 from skib._numerics.decoder.decode import Temper, decode
 from skib._numerics.layer_density.noise_posterior import LayerProblem
@@ -71,8 +71,8 @@ def test_annealed_odds_of_a_linear_network_are_exact(make_case):
     """With one other input to pick, every round gives p(t | j) / p(t | i)."""
     case = make_case("identity", n_inputs=2)
     problem, gaussian, scores, law, _, generator = setup(case, 100)
-    args = (problem, gaussian, law, case.first, case.noise)
-    found = annealed_odds(*args, 3, 2, generator).log_odds
+    question = OddsQuestion(problem, gaussian, law, case.first, case.noise)
+    found = annealed_odds(question, 3, 2, generator).log_odds
     own = case.own[:, None]
     exact = (scores.gather(1, 1 - own) - scores.gather(1, own))[:, 0]
     torch.testing.assert_close(found, exact.expand(3, -1), rtol=1e-7, atol=1e-7)
@@ -83,8 +83,8 @@ def test_annealed_odds_are_unbiased(activation, make_case):
     """Over many passes, input i's mean of p(t | j) / p(t | i) is 1."""
     case = make_case(activation, noise_std=0.8, n_inputs=2, n_passes=3000)
     problem, gaussian, _, law, _, generator = setup(case, 6000)
-    args = (problem, gaussian, law, case.first, case.noise)
-    odds = annealed_odds(*args, 1, 1, generator).log_odds[0].exp()
+    question = OddsQuestion(problem, gaussian, law, case.first, case.noise)
+    odds = annealed_odds(question, 1, 1, generator).log_odds[0].exp()
     error = odds.std() / len(odds) ** 0.5
     assert error < 0.1
     assert abs(odds.mean() - 1) < 4 * error
@@ -94,8 +94,8 @@ def test_the_chain_keeps_the_law_of_the_noise(make_case):
     """The squares of the noise and its misfit stay chi-square on average."""
     case = make_case("tanh", n_inputs=4, n_passes=1500)
     problem, gaussian, _, law, _, generator = setup(case, 6000)
-    args = (problem, gaussian, law, case.first, case.noise)
-    odds = run_chain(*args, 40, 3, generator).log_odds
+    question = OddsQuestion(problem, gaussian, law, case.first, case.noise)
+    odds = run_chain(question, 40, 3, generator).log_odds
     start, end = (-torch.nn.functional.softplus(odds[k]) for k in (0, -1))
     error = (start - end).std() / len(start) ** 0.5
     assert 0 < error < 0.02
@@ -105,8 +105,8 @@ def test_the_chain_keeps_the_law_of_the_noise(make_case):
 def test_the_high_end_falls_with_the_steps_and_stays_above_the_low(make_case):
     case = make_case("tanh", n_passes=100)
     problem, gaussian, scores, law, log_weights, generator = setup(case, 1200)
-    args = (problem, gaussian, law, case.first, case.noise)
-    odds = run_chain(*args, 64, 4, generator).log_odds
+    question = OddsQuestion(problem, gaussian, law, case.first, case.noise)
+    odds = run_chain(question, 64, 4, generator).log_odds
     ends = [
         -torch.nn.functional.softplus(odds[:k].logsumexp(0) - math.log(k)).mean()
         for k in (1, 8, 64)
@@ -127,8 +127,8 @@ def test_label_odds_of_a_linear_network_bracket_the_label(make_case):
     about_label = (posterior + given.log()).logsumexp(1)
     share = posterior.gather(1, case.own[:, None])[:, 0] - about_label
     label = LabelOdds(given, torch.ones(1200).double(), share)
-    args = (problem, gaussian, law, case.first, case.noise)
-    odds = run_chain(*args, 2, 64, generator, label).log_label_odds
+    question = OddsQuestion(problem, gaussian, law, case.first, case.noise, label)
+    odds = run_chain(question, 2, 64, generator).log_label_odds
     high = -torch.nn.functional.softplus(odds.logsumexp(0) - math.log(2))
     off = high - about_label
     # The picks are 128 of 12 inputs: next to no error is left.
