@@ -19,9 +19,12 @@ from skib.recording import Snapshot
 __all__ = ["known_layers"]
 
 # Of a module: multiplications that a layer's chains cost at the least, and floats of
-# the slopes of one point and of a surrogate for each input.
+# the slopes of one point, of a surrogate for each input, and of the noise of all passes
+# that are there at once.
 MOST_OPERATIONS = 1e12
-MOST_SLOPES, MOST_SURROGATES = 1 << 18, 1 << 26
+MOST_SLOPES, MOST_SURROGATES, MOST_NOISES = 1 << 18, 1 << 26, 1 << 26
+# Passes that are made by default.
+PASSES, PASSES_PER_INPUT = 1 << 14, 32
 
 
 def known_layers(
@@ -61,6 +64,9 @@ def known_layers(
 def _too_costly(layers: NoisyLayers, layer: int, n_inputs: int) -> str:
     """Say why slopes by autograd, or chains, are not worth it; empty if they are."""
     n_units, n_noises = layers.layer_sizes[-1], sum(layers.sizes_before(layer))
+    n_passes = max(PASSES, PASSES_PER_INPUT * n_inputs)
+    if n_passes * (n_units + n_noises) > MOST_NOISES:
+        return f"the noise of {n_units + n_noises} units takes too much memory"
     if layer == 1:
         return ""
     if n_units * n_noises > MOST_SLOPES or n_inputs * n_units**2 > MOST_SURROGATES:

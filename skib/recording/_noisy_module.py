@@ -146,7 +146,13 @@ class NoisyModule:
         """Draw noisy passes from S_1 on, as of a network."""
         sizes = self.layer_sizes
         noise = [
-            torch.randn(*first.shape[:-1], n, generator=generator, dtype=first.dtype)
+            torch.randn(
+                *first.shape[:-1],
+                n,
+                generator=generator,
+                dtype=first.dtype,
+                device=first.device,
+            )
             for n in sizes
         ]
         with torch.no_grad():

@@ -109,6 +109,7 @@ class TorchSnapshot:
         """
         return self.noise == "all" and any(self.noise_std[: layer - 1])
 
+    @whatever_the_default_device
     def noisy_layers(self, X: Any, layer: int) -> tuple[NoisyModule, Tensor] | str:
         """Take the module up to a layer as noisy layers, to be run and differentiated.
 

@@ -63,6 +63,7 @@ def test_what_is_too_costly_is_estimated_from_activations(monkeypatch):
         ("MOST_SLOPES", 19, "too many"),
         ("MOST_SURROGATES", 319, "too many"),
         ("MOST_OPERATIONS", 1e6, "multiplications"),
+        ("MOST_NOISES", 9 * (1 << 14) - 1, "memory"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(_known_layers, name, limit)

@@ -2,7 +2,7 @@
 
 Importance sampling compares the law of the noise given a point with a Gaussian in one
 step; in a hundred dimensions hardly a sample counts. Annealed, a chain goes there by
-laws in between, geometric means of the two, a few moves in each, and multiplies the
+laws in between, geometric means of the two, one move in each, and multiplies the
 small steps of the weight: its product has the same mean, p(t | x), and far less spread
 (R. Neal, "Annealed importance sampling", 2001, arXiv:physics/9803008).
 
