@@ -50,8 +50,11 @@ def predicted_bias(law: LayerLaw, noise_std: float) -> float:
     clouds = law.centers[torch.as_tensor(rows.astype(int), device=law.centers.device)]
     clouds = clouds.double()
     clouds = (clouds - clouds.mean(1, keepdim=True)) / noise_std
+    # 1 + chi-square is the determinant of identity + covariance, or, which is the same,
+    # of identity + the products of the draws.
+    if n_draws < clouds.shape[2]:
+        clouds = clouds.mT
     covariance = clouds.mT @ clouds / (n_draws - 1)
-    # 1 + chi-square is the determinant of identity + covariance.
     identity = torch.eye(covariance.shape[1]).to(covariance)
     log_one_more = torch.linalg.slogdet(identity + covariance)[1]
     log_chi_square = log_one_more + torch.log1p(-(-log_one_more).exp().clamp_max(1.0))

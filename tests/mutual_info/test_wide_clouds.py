@@ -6,11 +6,14 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 from skib import GaussianMixtureMIEstimator, Recording
 from skib.exceptions import EstimateNotConvergedWarning, SkibWarning
 from skib.mutual_info import awgn_mutual_info
+from skib.mutual_info._input_law import layer_law
+from skib.mutual_info._wide_clouds import predicted_bias
 
 DIGITS = load_digits().data / 16
 
@@ -98,3 +101,30 @@ def test_units_may_be_rotated():
     one, other = fit(clouds, 1.0), fit(clouds @ rotation, 1.0)
     error = math.hypot(one.mutual_info_low_std_error_, other.mutual_info_std_error_)
     assert abs(one.mutual_info_low_ - other.mutual_info_low_) < 4 * error
+
+
+@pytest.mark.parametrize("n_inputs", [40, 90])
+def test_few_directions_of_very_wide_layers_still_bound(n_inputs, monkeypatch):
+    """More inputs than units, and fewer."""
+    clouds, truth, _ = linear_layer(64, 1.0, n_inputs, 32, seed=0)
+    whole = fit(clouds, 1.0)
+    monkeypatch.setattr(
+        "skib._numerics.decoder.clouds.MOST_COVARIANCES", n_inputs * 25**2
+    )
+    few = fit(clouds, 1.0)
+    assert few.mutual_info_low_ != whole.mutual_info_low_
+    error = math.hypot(few.mutual_info_low_std_error_, truth.error)
+    assert few.mutual_info_low_ <= truth + 4 * error
+    # 25 directions hold most of what 64 do.
+    assert few.mutual_info_low_ > 0.6 * whole.mutual_info_low_
+
+
+def test_the_predicted_bias_is_the_same_from_draws_and_from_units():
+    """Sylvester: twin by the determinant in all units, with fewer draws than units."""
+    clouds, *_ = linear_layer(16, 0.5, 30, 8, seed=0)
+    law = layer_law(torch.from_numpy(clouds), None, None, 0.0)
+    steps = (clouds - clouds.mean(1, keepdims=True)) / 0.5
+    covariance = steps.transpose(0, 2, 1) @ steps / 7
+    log_one_more = np.linalg.slogdet(np.eye(16) + covariance)[1]
+    expected = 0.5 * np.log1p(np.expm1(log_one_more) / 8).mean()
+    assert predicted_bias(law, 0.5) == pytest.approx(expected)

@@ -7,6 +7,7 @@ bound from below would not hold: each half of the draws is scored by the other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,6 +40,9 @@ VALUES_PER_CHUNK = 1 << 18
 # is then known well, and the values that one round of passes makes.
 PASSES_PER_UNIT, FEWEST_PASSES, MOST_PASSES = 4, 64, 256
 SMALL_SHARES = (0.0, 0.1, 0.5)
+# Floats of the covariances of all inputs; and where those of all units would be more,
+# the directions that are looked at.
+MOST_COVARIANCES, MOST_AXES = 1 << 26, 128
 VALUES_PER_PASS = 1 << 23
 
 
@@ -88,12 +92,12 @@ def decode_clouds(
     fits = [_Fit(clouds[:, 1 - half :: 2], noise_std) for half in (0, 1)]
     log_weights = joint.sum(1).log()
     choices = [
-        fit.choose(drawn.rows(_spread_out(rows, PILOT_POINTS)), log_weights)
+        fit.choose(fit.seen(drawn.rows(_spread_out(rows, PILOT_POINTS))), log_weights)
         for fit, rows in zip(fits, halves, strict=True)
     ]
     low, label_low, own_score = drawn.points.new_empty(3, len(drawn.points))
     for half, rows in enumerate(halves):
-        some = drawn.rows(rows)
+        some = fits[half].seen(drawn.rows(rows))
         share, temper = choices[1 - half]
         found = decode_points(
             fits[half].scorer(share), some.points, some.own, joint, temper
@@ -148,7 +152,7 @@ def _spread_out(rows: Tensor, most: int) -> Tensor:
 
 
 class _Fit:
-    """Moments of some draws of each input.
+    """Moments of some draws of each input, in few directions of a very wide layer.
 
     Parameters
     ----------
@@ -157,6 +161,9 @@ class _Fit:
     """
 
     def __init__(self, clouds: Tensor, noise_std: float) -> None:
+        self.axes = _axes_apart(clouds)
+        if self.axes is not None:
+            clouds = clouds @ self.axes.to(clouds)
         n_inputs, self.n_draws, n_units = clouds.shape
         self.noise_std = noise_std
         self.mean = clouds.new_empty(n_inputs, n_units, dtype=torch.float64)
@@ -174,6 +181,12 @@ class _Fit:
             torch.matmul(values.mT, values, out=own)
         self.own /= self.n_draws - 1
         self.pooled = self.own.mean(0)
+
+    def seen(self, drawn: DrawnPoints) -> DrawnPoints:
+        """Return the points as they are in the directions looked at."""
+        if self.axes is None:
+            return drawn
+        return DrawnPoints(drawn.points @ self.axes, drawn.own, drawn.draws)
 
     def scorer(self, share: float) -> CloudScorer:
         """Score by Gaussians with this share of the common covariance."""
@@ -210,6 +223,23 @@ class _Fit:
             best.append((float(low.mean()), share, temper))
         _, share, temper = max(best, key=lambda each: each[0])
         return share, temper
+
+
+def _axes_apart(clouds: Tensor) -> Tensor | None:
+    """Orthonormal directions in which inputs lie farthest apart; None for all units.
+
+    A decoder that looks at few of them is one like any other, and noise stays noise.
+    """
+    n_inputs, _, n_units = clouds.shape
+    if n_inputs * n_units**2 <= MOST_COVARIANCES:
+        return None
+    means = torch.stack([cloud.double().mean(0) for cloud in clouds])
+    means -= means.mean(0)
+    n_axes = min(MOST_AXES, math.isqrt(MOST_COVARIANCES // n_inputs), *means.shape)
+    if n_inputs < n_units:
+        _, _, axes = torch.linalg.svd(means, full_matrices=False)
+        return axes[:n_axes].mT
+    return torch.linalg.eigh(means.mT @ means)[1][:, -n_axes:]
 
 
 class CloudScorer(Scorer):
