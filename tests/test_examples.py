@@ -8,7 +8,8 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 # `make demo` runs the main one, which takes minutes.
-SCRIPTS = sorted(set(EXAMPLES.glob("*/plot_*.py")) - set(EXAMPLES.glob("*/*_szt_*.py")))
+MAIN = EXAMPLES / "information_flow" / "plot_szt_information_flow.py"
+SCRIPTS = sorted(set(EXAMPLES.glob("*/plot_*.py")) - {MAIN})
 
 
 @pytest.mark.slow

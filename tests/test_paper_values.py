@@ -77,3 +77,21 @@ def test_leaky_relu_pair():
         for value, recipe in zip(exact, (FIRST, SECOND), strict=True):
             if epoch in recipe:
                 assert value == pytest.approx(recipe[epoch], abs=0.02)
+
+
+def test_variants_of_the_tanh_network():
+    # The tables that come with the example, of twelve trainings.
+    flows = run("szt_variants")["flows"]
+    late = {
+        name: flow.values()[:, flow.epochs >= 100, -1] for name, flow in flows.items()
+    }
+    fall = {name: each.max(axis=1) - each[:, -1] for name, each in late.items()}
+    assert (fall["tanh"] > 1).all()
+    for name in ("orthonormal", "linear", "relu"):
+        assert (fall[name] < 0.35).all()
+    assert (late["orthonormal"][:, -1] > 7.9).all()
+    for flow in flows.values():
+        error = flow.values("mutual_info_std_error")
+        rise = np.diff(flow.values(), axis=2)
+        beside = np.hypot(error[..., 1:], error[..., :-1])
+        assert (rise <= 3 * beside + 1e-6).all()
