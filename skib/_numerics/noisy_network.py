@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from skib._numerics.activations import ACTIVATIONS, Activation
+from skib._numerics.normal_noise import normal_noise
 from skib._numerics.threads import threads_for
 
 __all__ = [
@@ -245,12 +246,7 @@ class NoisyNetwork:
         clean, noise = [first], []
         for k in range(self.n_layers):
             noise.append(
-                torch.randn(
-                    clean[k].shape,
-                    generator=generator,
-                    dtype=first.dtype,
-                    device=generator.device,
-                )
+                normal_noise(*clean[k].shape, generator=generator, dtype=first.dtype)
             )
             if k + 1 < self.n_layers:
                 noisy = clean[k] + self.noise_std[k] * noise[k]
@@ -359,5 +355,5 @@ def _noisy(
     if std == 0:
         return values
     shape = len(values), n_draws, values.shape[2]
-    noise = torch.empty(shape, dtype=values.dtype, device=generator.device)
-    return noise.normal_(0, std, generator=generator).to(values.device).add_(values)
+    noise = normal_noise(*shape, generator=generator, dtype=values.dtype)
+    return noise.mul_(std).to(values.device).add_(values)

@@ -28,6 +28,8 @@ from scipy.spatial import cKDTree
 from scipy.special import xlogy
 from torch import Tensor
 
+from skib._numerics.normal_noise import normal_noise
+
 __all__ = ["Information", "entropy", "mixture_information"]
 
 # A Gaussian holds 2e-19 of its mass further out than this many standard deviations.
@@ -290,9 +292,8 @@ def _posterior_divergence(
     centers: Tensor, prior: Tensor, own: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Divergence of the law of the point given the noisy point from the prior."""
-    noise = torch.randn(
-        len(own), centers.shape[1], generator=generator, dtype=centers.dtype
-    )
+    shape = len(own), centers.shape[1]
+    noise = normal_noise(*shape, generator=generator, dtype=centers.dtype)
     squares = torch.cdist(centers[own] + noise, centers).square_()
     log_ratio = squares.mul_(-0.5).add_(0.5 * noise.square().sum(1, keepdim=True))
     log_ratio.clamp_min_(EXPONENT_FLOOR)

@@ -45,7 +45,7 @@ LARGEST_DENSITY_GAP = 0.2
 SMALL_ERROR, FEWEST_POINTS = 0.002, 2048
 
 # Of chains that shift the noise, of those that fit it for each pick, and of long ones
-# that shift it, for noise that forgets slowly.
+# that shift it, for noise that forgets slowly. The fewest and shortest are tried first.
 N_STEPS, N_PAIR_STEPS, N_LONG_STEPS, N_PICKS = 128, 128, 1024, 16
 FEWEST_STEPS, FEWEST_CHAINS, MOST_CHAINS = 32, 300, 1200
 FEWEST_PAIR_CHAINS, MOST_LONG_CHAINS, FEWEST_LONG_STEPS = 150, 500, 256
@@ -88,7 +88,10 @@ def chain_sizes(network: NoisyLayers) -> list[ChainSize]:
     """Return the chains to choose from, by what they cost, the cheapest first."""
     cost = _Costs.of(network)
     most = N_STEPS, MOST_CHAINS
-    sizes = [ChainSize(*_affordable(CHAIN_OPERATIONS / cost.step, *most), N_PICKS)]
+    sizes = [
+        ChainSize(FEWEST_CHAINS, FEWEST_STEPS, N_PICKS),
+        ChainSize(*_affordable(CHAIN_OPERATIONS / cost.step, *most), N_PICKS),
+    ]
     n_chains = round(min(COSTLY_OPERATIONS / cost.pair_chain, MOST_CHAINS))
     if n_chains >= FEWEST_PAIR_CHAINS:
         sizes.append(ChainSize(n_chains, N_PAIR_STEPS, N_PICKS, "pair"))
@@ -99,7 +102,7 @@ def chain_sizes(network: NoisyLayers) -> list[ChainSize]:
     n_chains = round(min(ANNEALED_OPERATIONS / cost.annealed, MOST_LONG_CHAINS))
     if n_chains >= FEWEST_ANNEALED:
         sizes.append(ChainSize(n_chains, N_ROUNDS, N_PICKS, "anneal"))
-    return sizes
+    return list(dict.fromkeys(sizes))
 
 
 def least_operations(network: NoisyLayers) -> float:

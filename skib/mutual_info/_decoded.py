@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from skib._numerics.decoder import (
+    DEFENCES,
     CenterScorer,
     ChainSize,
     Gaps,
@@ -58,8 +59,9 @@ CLOSE_DENSITIES = 0.02
 FIRST_LAYER_POINTS = 4096
 # Nats below H(X) from which on no chain is needed to bound the information.
 NEAR_CEILING = 0.005
-# Nats between a chain and the decoder below which no costlier chain is tried.
-CLOSE_CHAIN = 0.03
+# Nats between a chain and the decoder below which no costlier chain is tried, where it
+# is the cheapest, and where it is not.
+QUICK_CHAIN, CLOSE_CHAIN = 0.005, 0.03
 
 
 class Plan(NamedTuple):
@@ -143,10 +145,14 @@ class DecodedLayer:
         own = self._inputs_of_points(PILOT_POINTS, seed_at(seed, 0))
         passes = self._passes(own, seed_at(seed, 0, 1))
         joint = self.law.joint
-        scores = self.scorer.scores(self._points(passes))
-        temper = choose_temper(scores, own, joint.sum(1).log())
-        low = decode_points(self.scorer, self._points(passes), own, joint, temper).low
-        spread, ceiling = float(low.std()), self.law.input_entropy - float(low.mean())
+        points = self._points(passes)
+        entropy = self.law.input_entropy
+        temper = Temper(defence=min(DEFENCES))
+        low = decode_points(self.scorer, points, own, joint, temper).low
+        if entropy - float(low.mean()) > NEAR_CEILING:
+            temper = choose_temper(self.scorer.scores(points), own, joint.sum(1).log())
+            low = decode_points(self.scorer, points, own, joint, temper).low
+        spread, ceiling = float(low.std()), entropy - float(low.mean())
         if ceiling <= NEAR_CEILING:
             return Plan(temper, "ceiling", spread, ceiling, sizes[0])
         size, of_chain = self._closest_chain(temper, sizes, seed_at(seed, 1))
@@ -166,7 +172,7 @@ class DecodedLayer:
         for size in sizes:
             tried = replace(size, n_points=PILOT_CHAINS)
             found[size] = float(self._gaps(temper, tried, seed).full.mean())
-            if found[size] <= CLOSE_CHAIN:
+            if found[size] <= (QUICK_CHAIN if size == sizes[0] else CLOSE_CHAIN):
                 break
         best = min(found, key=lambda size: found[size])
         return best, found[best]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from skib._numerics.noisy_network import NoisyPass
+from skib._numerics.normal_noise import normal_noise
 from skib.recording._module_runs import find_layers, run_all, run_from
 
 __all__ = ["NoisyModule", "NotLayeredError", "noisy_module"]
@@ -146,13 +147,7 @@ class NoisyModule:
         """Draw noisy passes from S_1 on, as of a network."""
         sizes = self.layer_sizes
         noise = [
-            torch.randn(
-                *first.shape[:-1],
-                n,
-                generator=generator,
-                dtype=first.dtype,
-                device=first.device,
-            )
+            normal_noise(*first.shape[:-1], n, generator=generator, dtype=first.dtype)
             for n in sizes
         ]
         with torch.no_grad():

@@ -16,6 +16,7 @@ from skib._numerics.noisy_network import (
     OutputLayer,
     sample_activations,
 )
+from skib._numerics.normal_noise import normal_noise
 from skib._validation import (
     as_dense,
     as_numpy,
@@ -280,9 +281,8 @@ class NetworkSnapshot:
         seed, last_seed = draw_seeds(random_state, 2)
         hidden = self._sample(self.network, X, -1, int(n_draws), seed)
         generator = torch.Generator().manual_seed(last_seed)
-        noise = torch.empty(hidden.shape, dtype=hidden.dtype, device=generator.device)
-        noise = noise.normal_(generator=generator).to(hidden.device)
-        hidden = hidden.add(noise, alpha=self.network.noise_std[-1])
+        noise = normal_noise(*hidden.shape, generator=generator, dtype=hidden.dtype)
+        hidden = hidden.add(noise.to(hidden.device), alpha=self.network.noise_std[-1])
         return self._like(X, output.apply(hidden))
 
     def _known_output(self, *, gives_proba: bool = False) -> OutputLayer:

@@ -2,11 +2,12 @@
 
 from skib._numerics.decoder.annealed_odds import N_LAWS
 from skib._numerics.decoder.clouds import DrawnPoints, decode_clouds, scorer_of_passes
-from skib._numerics.decoder.decode import Temper, choose_temper, decode_points
+from skib._numerics.decoder.decode import DEFENCES, Temper, choose_temper, decode_points
 from skib._numerics.decoder.gaps import ChainSize, Gaps, decoder_gaps
 from skib._numerics.decoder.scores import CenterScorer, Scorer
 
 __all__ = [
+    "DEFENCES",
     "N_LAWS",
     "CenterScorer",
     "ChainSize",

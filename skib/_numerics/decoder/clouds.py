@@ -22,7 +22,7 @@ from skib._numerics.decoder.decode import (
     decode_points,
 )
 from skib._numerics.decoder.scores import (
-    FLOATS_PER_TILE,
+    FLOATS_PER_SURROGATE,
     Scorer,
     gaussian_coefficients,
 )
@@ -194,7 +194,7 @@ class _Fit:
         spread = 1 + 1 / self.n_draws
         n_units = self.mean.shape[1]
         noise = self.noise_std**2 * torch.eye(n_units).to(self.mean)
-        size = max(1, FLOATS_PER_TILE // n_units**2)
+        size = max(1, FLOATS_PER_SURROGATE // n_units**2)
         surrogates = (
             Surrogate(
                 mean,

@@ -13,9 +13,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skib._numerics.decoder.scores import Scorer
+from skib._numerics.decoder.scores import FLOATS_PER_TILE, Scorer
 
-__all__ = ["Decoded", "Temper", "choose_temper", "decode", "decode_points"]
+__all__ = [
+    "DEFENCES",
+    "Decoded",
+    "Temper",
+    "choose_temper",
+    "decode",
+    "decode_points",
+]
 
 POWERS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 DEFENCES = (1e-4, 1e-3, 1e-2)
@@ -73,18 +80,29 @@ def choose_temper(scores: Tensor, own: Tensor, log_weights: Tensor) -> Temper:
         Distributed as the inputs are.
     log_weights : Tensor of shape (n_inputs,)
     """
-    found = {}
-    weight = log_weights[own].exp()
-    own_joint = (scores.gather(1, own[:, None])[:, 0], log_weights[own])
+    size = max(1, FLOATS_PER_TILE // scores.shape[1])
+    found = torch.zeros(len(POWERS), len(DEFENCES), dtype=scores.dtype)
+    for tile in zip(scores.split(size), own.split(size), strict=True):
+        found += _sums_by_temper(*tile, log_weights)
+    best = divmod(int(found.argmax()), len(DEFENCES))
+    return Temper(POWERS[best[0]], DEFENCES[best[1]])
+
+
+def _sums_by_temper(scores: Tensor, own: Tensor, log_weights: Tensor) -> Tensor:
+    """Sum log q(own input | t) over points, a row per power."""
+    weight = log_weights[own].exp()[:, None]
+    own_score = scores.gather(1, own[:, None])[:, 0]
+    defence = scores.new_tensor(DEFENCES)
+    sums = []
     for power in POWERS:
         log_joint = torch.add(log_weights, scores, alpha=power)
         top = log_joint.amax(1, keepdim=True)
-        total = log_joint.sub_(top).float().exp_().sum(1).double()
-        about_own = power * own_joint[0] + own_joint[1] - total.log() - top[:, 0]
-        for defence in DEFENCES:
-            sure = (1 - defence) * about_own.exp() + defence * weight
-            found[power, defence] = float(sure.log().mean())
-    return Temper(*max(found, key=lambda key: found[key]))
+        log_joint = log_joint.sub_(top).float().clamp_min_(LOWEST_EXPONENT)
+        total = log_joint.exp_().sum(1).double()
+        log_own = power * own_score + log_weights[own]
+        about_own = (log_own - total.log() - top[:, 0]).exp()[:, None]
+        sums.append(((1 - defence) * about_own + defence * weight).log().sum(0))
+    return torch.stack(sums)
 
 
 def decode_points(

@@ -14,8 +14,9 @@ from skib._numerics.noisy_network import NoisyNetwork
 
 __all__ = ["CenterScorer", "Scorer"]
 
-# Floats of a tile's largest tensor: 32 MiB.
-FLOATS_PER_TILE = 2**22
+# Floats of a tile's largest tensor. The surrogates may take 32 MiB; scores are gone
+# over many times, and with 8 MiB stay near the processor.
+FLOATS_PER_SURROGATE, FLOATS_PER_TILE = 2**22, 2**20
 
 
 class Scorer:
@@ -46,7 +47,7 @@ class Scorer:
         # Products of units lose no digits when counted from where the layer is.
         self.origin = network.clean(first, without, layer)[-1].mean(0)
         widest = max(network.layer_sizes[:layer])
-        size = max(1, FLOATS_PER_TILE // widest**2)
+        size = max(1, FLOATS_PER_SURROGATE // widest**2)
         coefficients, kinks, entropies = [], [], []
         for part in first.split(size):
             surrogate = layer_surrogate(network, part, layer)

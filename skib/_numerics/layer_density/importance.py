@@ -25,6 +25,7 @@ part of the weights' fluctuation.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -33,13 +34,15 @@ from torch import Tensor
 from skib._numerics.layer_density.noise_posterior import (
     GaussianNoise,
     LayerProblem,
+    StandardNoise,
     linearise_at_mode,
     prior,
 )
+from skib._numerics.normal_noise import normal_noise
 
 __all__ = ["ConditionalDensity", "log_conditional_density"]
 
-PILOT_PAIRS = 4
+PILOT_PAIRS = 2
 # Effective fraction of the pilot from which on the Gaussian and the prior are enough.
 CLOSE = 0.75
 # Standard deviations of the squares at a mode from which on it is not believed.
@@ -141,7 +144,7 @@ def _batches(rows: Tensor, problem: LayerProblem, n_pairs: int) -> list[Tensor]:
 class _Proposal:
     """Mixture of Gaussians, a fixed number of mirrored pairs drawn from each."""
 
-    parts: list[GaussianNoise]
+    parts: Sequence[GaussianNoise | StandardNoise]
     n_pairs: list[int]
 
     @property
@@ -216,7 +219,7 @@ def _with_random_starts(
 def _likely_start(problem: LayerProblem, generator: torch.Generator) -> Tensor:
     """Draw noise from the prior and choose by how likely it makes the point."""
     shape = (CANDIDATES, len(problem.points), problem.n_noises)
-    noise = torch.randn(shape, generator=generator, dtype=problem.points.dtype)
+    noise = normal_noise(*shape, generator=generator, dtype=problem.points.dtype)
     log_likelihood = problem.log_joint(noise) + 0.5 * noise.square().sum(-1)
     chosen = torch.multinomial(log_likelihood.softmax(0).T, 1, generator=generator)
     return noise.gather(0, chosen.T[..., None].expand(1, *shape[1:]))[0]

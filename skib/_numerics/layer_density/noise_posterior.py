@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from skib._numerics.noisy_network import NoisyLayers
+from skib._numerics.normal_noise import normal_noise
 
 __all__ = ["GaussianNoise", "LayerProblem", "linearise_at_mode", "prior"]
 
@@ -117,13 +118,8 @@ class GaussianNoise:
         # Draw noise and a point from the prior, then take from the noise what the
         # point teaches about it: what is left has the posterior covariance.
         n_points, n_units, n_noises = self.slopes.shape
-        draws = torch.randn(
-            n_points,
-            n_noises + n_units,
-            n_draws,
-            generator=generator,
-            dtype=self.center.dtype,
-        )
+        shape = n_points, n_noises + n_units, n_draws
+        draws = normal_noise(*shape, generator=generator, dtype=self.center.dtype)
         noise, point = draws[:, :n_noises], draws[:, n_noises:]
         surprise = self.slopes @ noise + point
         learnt = self.slopes.mT @ torch.cholesky_solve(surprise, self.factor)
@@ -149,12 +145,32 @@ class GaussianNoise:
         return log_det - 0.5 * squares - _log_normalizer(offsets.shape[-1])
 
 
-def prior(problem: LayerProblem) -> GaussianNoise:
-    """Law of the noise before anything is known: N(0, identity)."""
-    n_points, n_units = problem.points.shape
-    center = problem.points.new_zeros(n_points, problem.n_noises)
-    slopes = problem.points.new_zeros(n_points, n_units, problem.n_noises)
-    return GaussianNoise.from_slopes(center, slopes)
+@dataclass(frozen=True)
+class StandardNoise:
+    """Law of the noise before anything is known, N(0, identity), one per point.
+
+    Attributes
+    ----------
+    center : Tensor of shape (n_points, n_noises)
+        All zero.
+    """
+
+    center: Tensor
+
+    def draw(self, n_draws: int, generator: torch.Generator) -> Tensor:
+        """Draw noise, shape (n_draws, n_points, n_noises)."""
+        shape = n_draws, *self.center.shape
+        return normal_noise(*shape, generator=generator, dtype=self.center.dtype)
+
+    def log_density(self, noise: Tensor) -> Tensor:
+        """Log-density at noise of shape (..., n_points, n_noises)."""
+        return -0.5 * noise.square().sum(-1) - _log_normalizer(noise.shape[-1])
+
+
+def prior(problem: LayerProblem) -> StandardNoise:
+    """Law of the noise of each point before the point is seen."""
+    n_points = len(problem.points)
+    return StandardNoise(problem.points.new_zeros(n_points, problem.n_noises))
 
 
 def linearise_at_mode(

@@ -1,6 +1,7 @@
 """Contenders, and the chain: means that are exact, ends that hold, what it may know."""
 
 import math
+from itertools import product, starmap
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from skib._numerics.decoder import Scorer, choose_temper, decode_points
 from skib._numerics.decoder.annealed_odds import annealed_odds
 from skib._numerics.decoder.chain import LabelOdds, OddsQuestion, run_chain
 from skib._numerics.decoder.contenders import Pair, PickLaw, Shift, log_joint
-from skib._numerics.decoder.decode import Temper, decode
+from skib._numerics.decoder.decode import DEFENCES, POWERS, Temper, decode
 from skib._numerics.layer_density.noise_posterior import LayerProblem
 from skib._numerics.layer_density.posterior_fit import fit_posterior
 
@@ -199,6 +200,23 @@ def test_the_temper_forgives_scores_that_are_too_sure(make_case):
     fair = choose_temper(scores, case.own, log_weights)
     sure = choose_temper(3 * scores, case.own, log_weights)
     assert sure.power < 0.6 * fair.power
+
+
+def test_the_temper_is_the_best_decoder_of_all(make_case, monkeypatch):
+    case = make_case("relu")
+    joint = torch.rand(12, 1, dtype=torch.float64)
+    joint /= joint.sum()
+    scores = 3 * Scorer(case.network, case.first, case.layer).scores(case.points)
+    found = {
+        temper: float(decode(scores, case.own, joint, temper).low.mean())
+        for temper in starmap(Temper, product(POWERS, DEFENCES))
+    }
+    # The tiles are of a few rows, and the last is not full.
+    monkeypatch.setattr("skib._numerics.decoder.decode.FLOATS_PER_TILE", 12 * 7)
+    assert len(scores) % 7
+    chosen = choose_temper(scores, case.own, joint[:, 0].log())
+    assert found[chosen] == pytest.approx(max(found.values()), abs=1e-6)
+    assert max(found.values()) > min(found.values()) + 0.01
 
 
 def test_a_pair_maps_gaussian_to_gaussian_and_counts_the_volume(make_case):
