@@ -67,7 +67,7 @@ def scores(recording, parts):
 
 def measure(recordings, X, y):
     """Return information, and distances in the last layer, of all seeds."""
-    settings = {"n_jobs": 2, "memory": str(KEPT / "memory"), "verbose": 1}
+    settings = {"n_jobs": 2, "memory": KEPT / "memory", "verbose": 1}
     estimator = NetworkMIEstimator(n_mc=2)
     flows, clusterings = [], []
     for seed, recording in enumerate(recordings):

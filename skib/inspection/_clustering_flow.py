@@ -84,7 +84,7 @@ def clustering_flow(
         Whether to look at one noisy pass, T, in place of the noise-free network.
     n_jobs : int, default=None
         Number of joblib workers, of any backend.
-    memory : str, joblib.Memory or None, default=None
+    memory : str, path-like, joblib.Memory or None, default=None
         Where finished tasks are kept.
     random_state : int, RandomState instance or None, default=None
         Seed of pairs, and of noise.

@@ -79,7 +79,7 @@ def information_flow(
         own number. Not for estimators that see the noise-free network.
     n_jobs : int, default=None
         Number of joblib workers, of any backend.
-    memory : str, joblib.Memory or None, default=None
+    memory : str, path-like, joblib.Memory or None, default=None
         Where finished tasks are kept, so that work that was interrupted resumes. Give
         ``random_state`` an int, or nothing is found again.
     random_state : int, RandomState instance or None, default=None

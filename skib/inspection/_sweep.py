@@ -93,7 +93,8 @@ def over_epochs(
     if memory is not None:
         # The key stands for what is left out: tensors are pickled anew each time.
         left_out = ["work", "snapshot", "home"]
-        run = check_memory(memory).cache(_work_through, ignore=left_out)
+        place = os.fspath(memory) if isinstance(memory, os.PathLike) else memory
+        run = check_memory(place).cache(_work_through, ignore=left_out)
     key_of_work = fingerprint(work) if memory is not None else ""
 
     def jobs() -> Iterator[Any]:

@@ -154,7 +154,7 @@ class TestMemory:
     @pytest.mark.parametrize("as_tensor", [False, True])
     def test_nothing_is_done_twice(self, tmp_path, monkeypatch, as_tensor):
         inputs = torch.tensor(X) if as_tensor else X
-        first = flow_of(X=inputs, memory=str(tmp_path))
+        first = flow_of(X=inputs, memory=tmp_path)
 
         def refuse(*_, **__):
             raise AssertionError("done again")
