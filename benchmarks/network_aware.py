@@ -1,6 +1,6 @@
 """Accuracy and cost of `information_flow` on the network of the paper.
 
-python -m benchmarks.network_aware    # some 20 minutes on one core, prints the table
+python -m benchmarks.network_aware    # ten minutes on one core, prints the table
 
 The reference knows nothing of the weights: kernel averages over hundreds of activations
 per input, extrapolated, several times with fresh noise.

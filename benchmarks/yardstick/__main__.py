@@ -1,7 +1,7 @@
 """How far estimators of I(X;T) are off where the truth is known.
 
 python -m benchmarks.yardstick            # ten minutes on one core, fills the page
-python -m benchmarks.yardstick --coverage # a quarter of an hour, error bars anew
+python -m benchmarks.yardstick --coverage # ten minutes too, error bars anew
 python -m benchmarks.yardstick --quick    # a minute, prints the summary of a few
 
 Every figure goes to results/comparison.csv as well.
