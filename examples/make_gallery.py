@@ -42,7 +42,7 @@ section {{ margin-bottom: 3em }}
 def main():
     """Make the gallery; the exit status is the number of examples that failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="all, from nothing")
+    parser.add_argument("--full", action="store_true", help="all, the trainings too")
     parser.add_argument("scripts", nargs="*", type=Path, help="run these alone again")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

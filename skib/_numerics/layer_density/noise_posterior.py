@@ -11,7 +11,13 @@ from torch import Tensor
 from skib._numerics.noisy_network import NoisyLayers
 from skib._numerics.normal_noise import normal_noise
 
-__all__ = ["GaussianNoise", "LayerProblem", "linearise_at_mode", "prior"]
+__all__ = [
+    "GaussianNoise",
+    "LayerProblem",
+    "StandardNoise",
+    "linearise_at_mode",
+    "prior",
+]
 
 MAX_STEPS = 60
 # The search rests when the square of the Newton step, in posterior standard
