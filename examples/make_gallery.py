@@ -1,7 +1,7 @@
 """Run all examples and show their pictures on one page, results/gallery/index.html.
 
-    python examples/make_gallery.py          # all but the main one, which takes longer
-    python examples/make_gallery.py --full   # all, and the trainings too
+    python examples/make_gallery.py
+    python examples/make_gallery.py --full   # and the trainings whose tables are kept
     python examples/make_gallery.py examples/paper/*.py    # these alone are run again
 
 Each example runs in a process of its own, without a display. One that fails is named on
@@ -20,8 +20,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = Path("results") / "gallery"
-# `make demo` runs the main one, and its picture is in the README.
-SLOW = "information_flow/plot_szt_*.py"
 # Makes the tables that an example draws, which are kept with it.
 TRAINING = "paper/train_szt_variants.py"
 PAGE = """<!DOCTYPE html>
@@ -42,7 +40,7 @@ section {{ margin-bottom: 3em }}
 def main():
     """Make the gallery; the exit status is the number of examples that failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="all, the trainings too")
+    parser.add_argument("--full", action="store_true", help="train anew too")
     parser.add_argument("scripts", nargs="*", type=Path, help="run these alone again")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -52,14 +50,12 @@ def main():
     RESULTS.mkdir(parents=True, exist_ok=True)
     if arguments.full:
         subprocess.run([sys.executable, HERE / TRAINING], check=True)
-    everything = arguments.full or arguments.scripts
-    skipped = set() if everything else set(HERE.glob(SLOW))
     chosen = {script.resolve() for script in arguments.scripts}
     body, failed = [], []
     for folder in sorted(header.parent for header in HERE.glob("*/GALLERY_HEADER.rst")):
         title, text = headline(folder.joinpath("GALLERY_HEADER.rst").read_text("utf-8"))
         body.append(f"<h2>{html.escape(title)}</h2>\n<p>{html.escape(text)}</p>")
-        for script in sorted(set(folder.glob("plot_*.py")) - skipped):
+        for script in sorted(folder.glob("plot_*.py")):
             succeeded, started = True, time.monotonic()
             run = not chosen or script.resolve() in chosen
             if run:

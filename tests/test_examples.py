@@ -7,9 +7,7 @@ import matplotlib as mpl
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-# `make demo` runs the main one, which takes minutes.
-MAIN = EXAMPLES / "information_flow" / "plot_szt_information_flow.py"
-SCRIPTS = sorted(set(EXAMPLES.glob("*/plot_*.py")) - {MAIN})
+SCRIPTS = sorted(EXAMPLES.glob("*/plot_*.py"))
 
 
 @pytest.mark.slow
