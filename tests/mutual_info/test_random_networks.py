@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from joblib import Parallel, delayed
+from scipy.special import logsumexp
 from sklearn.datasets import load_digits
 
 from skib import GaussianMixtureMIEstimator, NetworkMIEstimator, Recording
@@ -34,8 +35,8 @@ ACTIVATIONS = {
     "leaky_relu": lambda v: np.where(v > 0, v, 0.01 * v),
     "logistic": logistic,
 }
-# Passes behind the truth of a block: points, and kernels for each.
-BLOCK_POINTS, BLOCK_PASSES = 20_000, 20_000
+# Passes behind the truth of a block: points, and kernels for each, in groups.
+BLOCK_POINTS, BLOCK_PASSES, BLOCK_GROUPS = 20_000, 20_000, 4
 N_NETWORKS = 200
 
 
@@ -130,27 +131,51 @@ def block_truths(coefs, intercepts, activation, noise_std, rng):
             values = clean[-1] + noise_std * rng.normal(size=clean[-1].shape)
         return clean
 
-    def log_density_of(clean):
-        # One input, so many draws of it: their mixture is its law.
+    def log_densities(clean, t):
+        # One input, so many draws of it: their mixture is its law. A row per group.
         mixture = GaussianMixtureMIEstimator(noise_std, n_mc=2, random_state=0)
-        return mixture.fit(clean[None]).score_samples
+        groups = np.split(clean, BLOCK_GROUPS)
+        return np.stack([mixture.fit(part[None]).score_samples(t) for part in groups])
 
     points = {x: passes(x, BLOCK_POINTS) for x in (-1.0, 1.0)}
     kernels = {x: passes(x, BLOCK_PASSES) for x in (-1.0, 1.0)}
     for layer in range(len(coefs)):
-        terms = []
+        own, other = [], []
         for x in points:
             clean = points[x][layer]
             t = clean + noise_std * rng.normal(size=clean.shape)
-            own, other = (
-                log_density_of(kernels[side * x][layer])(t) for side in (1, -1)
-            )
-            # The mean over both inputs given t has less noise.
-            p = logistic(own - other)
-            q = np.clip(np.stack([p, 1 - p]), 1e-300, 1)
-            terms.append(math.log(2) + (q * np.log(q)).sum(0))
-        terms = np.concatenate(terms)
-        yield terms.mean(), terms.std() / math.sqrt(len(terms))
+            own.append(log_densities(kernels[x][layer], t))
+            other.append(log_densities(kernels[-x][layer], t))
+        yield _of_groups(np.concatenate(own, axis=1), np.concatenate(other, axis=1))
+
+
+def _of_groups(own, other):
+    """I of a fair coin from log-densities by groups of kernels, and its error.
+
+    Kernels are shared by all points, and few of them bias I. Without each of the groups
+    in turn (jackknife), one shows how much they add to the error, and the bias goes.
+    """
+    everything = np.ones(BLOCK_GROUPS)
+    without = everything - np.eye(BLOCK_GROUPS)
+    whole, *parts = (
+        _information_of_coin(
+            logsumexp(own, axis=0, b=kept[:, None])
+            - logsumexp(other, axis=0, b=kept[:, None])
+        )
+        for kept in (everything, *without)
+    )
+    means = np.array([part.mean() for part in parts])
+    of_kernels = math.sqrt((BLOCK_GROUPS - 1) * means.var())
+    of_points = whole.std() / math.sqrt(len(whole))
+    value = BLOCK_GROUPS * whole.mean() - (BLOCK_GROUPS - 1) * means.mean()
+    return value, math.hypot(of_points, of_kernels)
+
+
+def _information_of_coin(log_odds):
+    # The mean over both inputs given t has less noise.
+    p = logistic(log_odds)
+    q = np.clip(np.stack([p, 1 - p]), 1e-300, 1)
+    return math.log(2) + (q * np.log(q)).sum(0)
 
 
 def judged(problem, seed):
