@@ -2,9 +2,9 @@
 
     python examples/paper/train_szt_variants.py
 
-Ten minutes on two cores. The networks, and every value as it is found, are
-kept in `results/szt_variants`, so that a run that was stopped goes on where it was;
-what is drawn goes to `examples/paper/szt_variants`, which comes with skib.
+Ten minutes on two cores. The networks, and every value as it is found, are kept in
+`results/szt_variants`, so that a run that was stopped goes on where it was; what is
+drawn goes to `examples/paper/szt_variants`, which comes with skib.
 """
 
 from pathlib import Path
