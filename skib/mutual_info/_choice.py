@@ -25,7 +25,7 @@ __all__ = [
     "CERTAIN_WIDTH",
     "chain_sizes",
     "enough_n_mc",
-    "kernel_width",
+    "kernel_widths",
     "least_operations",
     "more_work",
     "within_bracket",
@@ -63,25 +63,35 @@ PASSES_PER_FIT, PASSES_PER_SLOPE = 80, 3
 STEPS_PER_SAMPLE = 16
 
 
-def kernel_width(passes: NetworkPasses, layer: int, seed: int) -> float:
-    """Predict how much kernel averages will leave open, in nats; inf if too much.
+def kernel_widths(
+    passes: NetworkPasses, layers: list[int], seed: int
+) -> dict[int, float]:
+    """Predict how much kernel averages will leave open in layers, in nats.
 
-    Where extrapolated kernel averages are trusted, that is a fraction of their bracket.
+    Infinite where they are out of the question; where they are trusted beyond their
+    bracket, a fraction of it.
     """
-    n_units = passes.network.layer_sizes[layer - 1]
-    if n_units > MOST_UNITS:
-        return math.inf
+    sizes = passes.network.layer_sizes
+    narrow = [layer for layer in layers if sizes[layer - 1] <= MOST_UNITS]
+    widths = dict.fromkeys(layers, math.inf)
+    if not narrow:
+        return widths
     places = (torch.arange(PILOT_POINTS, dtype=torch.float64) + 0.5) / PILOT_POINTS
     steps = passes.law.input_weights.cumsum(0)
     groups = torch.searchsorted(steps, places * steps[-1]).clamp_max(len(steps) - 1)
     with torch_threads(1):  # so few points
-        width, density_gap = passes.pilot(layer, groups, seed)
-    if density_gap > LARGEST_DENSITY_GAP:
-        return math.inf
+        for layer, width, density_gap in passes.pilot(narrow, groups, seed):
+            if density_gap <= LARGEST_DENSITY_GAP:
+                share = _open_share(sizes[layer - 1], passes.law.input_entropy)
+                widths[layer] = share * max(0.0, width)
+    return widths
+
+
+def _open_share(n_units: int, input_entropy: float) -> float:
+    """Share of a bracket from kernels that is really open."""
     if n_units > TRUSTED_UNITS:
-        return max(0.0, width)
-    certain = TRUSTED_SHARE * max(passes.law.input_entropy, 1.0)
-    return CERTAIN_WIDTH / certain * max(0.0, width)
+        return 1.0
+    return CERTAIN_WIDTH / (TRUSTED_SHARE * max(input_entropy, 1.0))
 
 
 def chain_sizes(network: NoisyLayers) -> list[ChainSize]:

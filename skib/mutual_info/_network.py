@@ -24,7 +24,7 @@ from skib.mutual_info._choice import (
     CERTAIN_WIDTH,
     chain_sizes,
     enough_n_mc,
-    kernel_width,
+    kernel_widths,
     more_work,
 )
 from skib.mutual_info._decoded import DecodedLayer, Plan, Work
@@ -210,8 +210,12 @@ class NetworkMIEstimator(MutualInfoEstimator):
         passes = NetworkPasses(network, inputs, law, int(self.n_draws), device)
         found: dict[int, Information] = {}
         with torch_threads(effective_n_jobs(self.n_jobs)):
-            for layer in known:
-                information = self._decoded(passes, layer, seed_at(seed, layer, 0))
+            # Each input has one centre in the first layer: kernels are exact there.
+            later = [layer for layer in known if layer > 1 and len(inputs) > 1]
+            widths = kernel_widths(passes, later, seed_at(seed, 0, 1))
+            for layer, width in widths.items():
+                layer_seed = seed_at(seed, layer, 0)
+                information = self._decoded(passes, layer, width, layer_seed)
                 if information is not None:
                     found[layer] = information
             rest = [layer for layer in known if layer not in found]
@@ -222,19 +226,16 @@ class NetworkMIEstimator(MutualInfoEstimator):
         return found
 
     def _decoded(
-        self, passes: NetworkPasses, layer: int, seed: int
+        self, passes: NetworkPasses, layer: int, kernel_width: float, seed: int
     ) -> Information | None:
         """Estimate by decoder and chain, where kernels will not say more."""
-        # Each input has one centre in the first layer: kernels are exact there.
-        if layer == 1 or len(passes.inputs) == 1:
-            return None
         network, law = passes.network.up_to(layer), passes.law
-        decoded = DecodedLayer(network, passes.inputs, law, layer)
-        kernels = kernel_width(passes, layer, seed_at(seed, 1))
-        if not network.is_linear and kernels <= CERTAIN_WIDTH:
+        # Of a linear network the decoder is exact.
+        if not network.is_linear and kernel_width <= CERTAIN_WIDTH:
             return None
+        decoded = DecodedLayer(network, passes.inputs, law, layer)
         plan = decoded.plan(chain_sizes(network), seed_at(seed, 2))
-        if kernels <= plan.width and not network.is_linear:
+        if kernel_width <= plan.width and not network.is_linear:
             return None
         n_inputs = len(passes.inputs)
         n_mc = self._first_n_mc(n_inputs)

@@ -66,62 +66,65 @@ class NetworkPasses:
 
         A layer's terms do not depend on which others are asked for.
         """
-        n_draws = N_BLOCKS * math.ceil(max(n_mc, self.n_draws) / N_BLOCKS)
-        first = self.network.first_clean(self.inputs)
-        passes = self.network.sample_from(
-            first[:, None].expand(-1, n_draws, -1),
-            torch.Generator().manual_seed(seed_at(seed, 0)),
-        )
-        points = NoisyPass(
-            *(
-                [part[:, :n_mc].flatten(0, 1) for part in parts]
-                for parts in (passes.clean, passes.noise)
-            )
-        )
-        for layer in layers:
-            generator = torch.Generator().manual_seed(seed_at(seed, layer))
-            density = layer_log_density(self.network, layer, points, N_PAIRS, generator)
-            # No noise comes before the first layer: its draws are all equal.
-            clouds = passes.clean[layer - 1][:, : 1 if layer == 1 else n_draws]
-            noise = points.noise[layer - 1]
-            groups = torch.arange(len(self.inputs)).repeat_interleave(n_mc)
-            draws = torch.arange(n_mc).repeat(len(self.inputs)) % clouds.shape[1]
-            terms = self._layer_terms(layer, density, clouds, noise, groups, draws)
-            yield layer, terms, clouds.shape[1]
+        n_inputs = len(self.inputs)
+        groups = torch.arange(n_inputs).repeat_interleave(n_mc)
+        draws = torch.arange(n_mc).repeat(n_inputs)
+        return self._terms_at(groups, draws, layers, max(n_mc, self.n_draws), seed)
 
-    def pilot(self, layer: int, groups: Tensor, seed: int) -> tuple[float, float]:
-        """Look at some points how wide the bracket of a layer will be.
+    def pilot(
+        self, layers: list[int], groups: Tensor, seed: int
+    ) -> Iterator[tuple[int, float, float]]:
+        """Look at some points how wide the brackets of layers will be.
 
         Parameters
         ----------
-        layer : int
-            From 2.
+        layers : list of int
         groups : integer Tensor of shape (n_points,)
             Inputs of the points.
         seed : int
 
-        Returns
-        -------
-        width, density_gap : float
-            Means over the points, in nats.
+        Yields
+        ------
+        layer, width, density_gap : int, float, float
+            The last two are means over the points, in nats.
         """
-        generator = torch.Generator().manual_seed(seed)
-        network = self.network.up_to(layer)
-        n_draws = N_BLOCKS * math.ceil(self.n_draws / N_BLOCKS)
-        first = network.first_clean(self.inputs)[:, None].expand(-1, n_draws, -1)
-        passes = network.sample_from(first, generator)
-        draws = torch.arange(len(groups)) % n_draws
+        draws = torch.arange(len(groups)) % self.n_draws
+        found = self._terms_at(groups, draws, layers, self.n_draws, seed)
+        for layer, terms, _ in found:
+            low, high, density_gap = (
+                float(terms.values[name].mean())
+                for name in ("mutual_info_low", "mutual_info_high", "density_gap")
+            )
+            yield layer, high - low, density_gap
+
+    def _terms_at(
+        self, groups: Tensor, draws: Tensor, layers: list[int], n_draws: int, seed: int
+    ) -> Iterator[tuple[int, Terms, int]]:
+        """Make at least so many passes of all inputs; yield the terms at some."""
+        n_draws = N_BLOCKS * math.ceil(n_draws / N_BLOCKS)
+        network = self.network.up_to(max(layers))
+        first = network.first_clean(self.inputs)
+        passes = network.sample_from(
+            first[:, None].expand(-1, n_draws, -1),
+            torch.Generator().manual_seed(seed_at(seed, 0)),
+        )
         points = NoisyPass(
             *(
                 [part[groups, draws] for part in parts]
                 for parts in (passes.clean, passes.noise)
             )
         )
-        density = layer_log_density(network, layer, points, N_PAIRS, generator)
-        clouds, noise = passes.clean[layer - 1], points.noise[layer - 1]
-        terms = self._layer_terms(layer, density, clouds, noise, groups, draws).values
-        width = terms["mutual_info_high"] - terms["mutual_info_low"]
-        return float(width.mean()), float(terms["density_gap"].mean())
+        for layer in layers:
+            generator = torch.Generator().manual_seed(seed_at(seed, layer))
+            density = layer_log_density(network, layer, points, N_PAIRS, generator)
+            # No noise comes before the first layer: its draws are all equal.
+            clouds = passes.clean[layer - 1][:, : 1 if layer == 1 else n_draws]
+            n_alike = clouds.shape[1]
+            noise = points.noise[layer - 1]
+            terms = self._layer_terms(
+                layer, density, clouds, noise, groups, draws % n_alike
+            )
+            yield layer, terms, n_alike
 
     def _layer_terms(
         self,

@@ -283,15 +283,12 @@ def _place_of_truth(
     # A sample of the posterior belongs to a part with the odds of that part there.
     odds = proposal.log_parts(noise_before).softmax(0)
     part = torch.multinomial(odds.T, 1, generator=generator)[:, 0]
-    mirrored = torch.stack(
-        [
-            proposal.log_weights(problem, 2 * part.center - noise_before)
-            for part in proposal.parts
-        ]
-    ).gather(0, part[None])[0]
-    true = proposal.log_weights(problem, noise_before)
+    centers = torch.stack([part.center for part in proposal.parts])
+    center = centers[part, torch.arange(len(part))]
+    pair = torch.stack([noise_before, 2 * center - noise_before])
     first_pairs = torch.tensor([0, *proposal.n_pairs[:-1]]).cumsum(0)
-    return first_pairs[part], torch.logaddexp(true, mirrored) - math.log(2)
+    log_weight = proposal.log_weights(problem, pair).logsumexp(0) - math.log(2)
+    return first_pairs[part], log_weight
 
 
 def _effective_fraction(log_weights: Tensor) -> Tensor:
