@@ -42,7 +42,7 @@ from skib._numerics.normal_noise import normal_noise
 
 __all__ = ["ConditionalDensity", "log_conditional_density"]
 
-PILOT_PAIRS = 2
+PILOT_PAIRS = 1
 # Effective fraction of the pilot from which on the Gaussian and the prior are enough.
 CLOSE = 0.75
 # Standard deviations of the squares at a mode from which on it is not believed.
@@ -50,7 +50,7 @@ WRONG_MODE = 6.0
 PRIOR_SHARE = 0.25
 # Random starts, each the likeliest of some; and as if the layer were noisier, a wider
 # Gaussian at the first mode.
-RANDOM_STARTS, CANDIDATES, WIDER = 2, 32, 3.0
+RANDOM_STARTS, CANDIDATES, WIDER = 1, 32, 3.0
 MORE_PAIRS = 8
 NUMBERS_PER_BATCH = 2_000_000
 
