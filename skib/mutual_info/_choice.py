@@ -32,12 +32,12 @@ __all__ = [
 ]
 
 PILOT_POINTS = 256
-# Units up to which extrapolated kernel averages are right far beyond their bracket,
-# and from which on they are not; above the last kernels are not even tried.
-TRUSTED_UNITS, DISTRUSTED_UNITS, MOST_UNITS = 5, 10, 16
-# Nats of a bracket from kernels below which nothing else is tried; and the share of
-# H(X) that it may have for the same where they are trusted.
-CERTAIN_WIDTH, TRUSTED_SHARE = 0.01, 0.05
+# Share of H(X) that a bracket from kernels may have with their extrapolated value right
+# nevertheless, in layers of at most so many units; how much less it is with each unit
+# more; and units above which kernels are not even tried.
+TRUSTED_SHARE, TRUSTED_UNITS, SHARE_PER_UNIT, MOST_UNITS = 0.05, 5, 0.015, 16
+# Nats left open by kernels below which nothing else is tried.
+CERTAIN_WIDTH = 0.01
 LARGEST_DENSITY_GAP = 0.2
 
 # Standard error below which no more passes are made unless asked for; and points that
@@ -68,8 +68,7 @@ def kernel_widths(
 ) -> dict[int, float]:
     """Predict how much kernel averages will leave open in layers, in nats.
 
-    Infinite where they are out of the question; where they are trusted beyond their
-    bracket, a fraction of it.
+    Infinite where they are out of the question.
     """
     sizes = passes.network.layer_sizes
     narrow = [layer for layer in layers if sizes[layer - 1] <= MOST_UNITS]
@@ -82,16 +81,16 @@ def kernel_widths(
     with torch_threads(1):  # so few points
         for layer, width, density_gap in passes.pilot(narrow, groups, seed):
             if density_gap <= LARGEST_DENSITY_GAP:
-                share = _open_share(sizes[layer - 1], passes.law.input_entropy)
-                widths[layer] = share * max(0.0, width)
+                entropy = passes.law.input_entropy
+                widths[layer] = _left_open(width, sizes[layer - 1], entropy)
     return widths
 
 
-def _open_share(n_units: int, input_entropy: float) -> float:
-    """Share of a bracket from kernels that is really open."""
-    if n_units > TRUSTED_UNITS:
-        return 1.0
-    return CERTAIN_WIDTH / (TRUSTED_SHARE * max(input_entropy, 1.0))
+def _left_open(width: float, n_units: int, input_entropy: float) -> float:
+    """Return by how much a bracket from kernels is wider than they are trusted with."""
+    fewer = SHARE_PER_UNIT * max(0, n_units - TRUSTED_UNITS)
+    trusted = max(0.0, TRUSTED_SHARE - fewer) * max(input_entropy, 1.0)
+    return max(0.0, width - trusted)
 
 
 def chain_sizes(network: NoisyLayers) -> list[ChainSize]:
@@ -198,15 +197,15 @@ def within_bracket(
 ) -> dict[str, Estimate]:
     """Clip the bracket from kernels to what is possible, and the value to it.
 
-    Where units are so many that extrapolation is not to be trusted, the errors take in
-    what the bracket leaves open.
+    Where it is wider than extrapolation is trusted with, the errors take in what is
+    left open.
     """
     low, high = (estimates[f"mutual_info_{end}"] for end in ("low", "high"))
     low = replace(low, value=min(max(low.value, 0.0), input_entropy))
     high = replace(high, value=min(max(high.value, low.value), input_entropy))
     found = {**estimates, "mutual_info_low": low, "mutual_info_high": high}
-    distrust = (n_units - TRUSTED_UNITS) / (DISTRUSTED_UNITS - TRUSTED_UNITS)
-    open_ = min(max(distrust, 0.0), 1.0) * (high.value - low.value) / math.sqrt(12)
+    width = high.value - low.value
+    open_ = _left_open(width, n_units, input_entropy) / math.sqrt(12)
     names: Any = ("mutual_info", "entropy", "label_mutual_info")
     for name in (*names, "label_conditional_entropy"):
         error = math.hypot(estimates[name].std_error, open_)
