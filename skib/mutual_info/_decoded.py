@@ -20,9 +20,11 @@ from skib._numerics.decoder import (
     DEFENCES,
     CenterScorer,
     ChainSize,
+    Decoder,
     Gaps,
     Scorer,
     Temper,
+    bend_nodes,
     choose_temper,
     decode_points,
     decoder_gaps,
@@ -57,6 +59,8 @@ DENSITY_POINTS, PILOT_DENSITIES, N_PAIRS = 512, 64, 8
 CLOSE_DENSITIES = 0.02
 # Points of the first layer, where it bounds the others.
 FIRST_LAYER_POINTS = 4096
+# Numbers that say what activations make of all units, of all inputs.
+MOST_BENDS = 2**23
 # Nats below H(X) from which on no chain is needed to bound the information.
 NEAR_CEILING = 0.005
 # Nats between a chain and the decoder below which no costlier chain is tried, where it
@@ -69,7 +73,7 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    temper : Temper
+    decoder : Decoder
     above : {"chain", "first layer", "ceiling"}
         The closest bound from above: the chain, the information of the first layer, or
         H(X), which needs no chain.
@@ -81,7 +85,7 @@ class Plan(NamedTuple):
         Of the chains that were closest.
     """
 
-    temper: Temper
+    decoder: Decoder
     above: str
     spread: float
     width: float
@@ -101,6 +105,10 @@ class Work(NamedTuple):
 
     n_mc: int
     size: ChainSize
+
+
+def _mean_low(decoded: tuple[Decoder, Tensor]) -> float:
+    return float(decoded[1].mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,44 +142,69 @@ class DecodedLayer:
         return scorer_of_passes(self.network, self.first, self.layer, self.law.joint)
 
     @cached_property
-    def first_scorer(self) -> Scorer:
-        """The law of the first layer."""
-        return CenterScorer(self.first, self.network.noise_std[0])
+    def bent_scorer(self) -> Scorer | None:
+        """The surrogates with what bounded activations make of each unit, if known."""
+        if not isinstance(self.network, NoisyNetwork):
+            return None
+        nodes = bend_nodes(self.network.activations[-1], self.network.noise_std[-1])
+        n_values = self.network.layer_sizes[-1] * len(self.inputs)
+        if nodes is None or n_values * len(nodes) > MOST_BENDS:
+            return None
+        return Scorer(self.network, self.first, self.layer, bends=True)
+
+    @cached_property
+    def first_decoder(self) -> Decoder:
+        """Bayes' rule on the law of the first layer, which is known."""
+        scorer = CenterScorer(self.first, self.network.noise_std[0])
+        return Decoder(scorer, Temper(exact=True))
 
     def plan(self, sizes: list[ChainSize], seed: int) -> Plan:
         """Choose on pilot points, among chains of several sizes too."""
         if self.network.is_linear:
-            return Plan(Temper(exact=True), "chain", math.inf, 0.0, sizes[0])
+            exact = Decoder(self.scorer, Temper(exact=True))
+            return Plan(exact, "chain", math.inf, 0.0, sizes[0])
         own = self._inputs_of_points(PILOT_POINTS, seed_at(seed, 0))
         passes = self._passes(own, seed_at(seed, 0, 1))
-        joint = self.law.joint
-        points = self._points(passes)
-        entropy = self.law.input_entropy
-        temper = Temper(defence=min(DEFENCES))
-        low = decode_points(self.scorer, points, own, joint, temper).low
+        points, entropy = self._points(passes), self.law.input_entropy
+        decoder = Decoder(self.scorer, Temper(defence=min(DEFENCES)))
+        low = self._low(decoder, points, own)
         if entropy - float(low.mean()) > NEAR_CEILING:
-            temper = choose_temper(self.scorer.scores(points), own, joint.sum(1).log())
-            low = decode_points(self.scorer, points, own, joint, temper).low
+            decoder, low = self._tempered(self.scorer, points, own)
         spread, ceiling = float(low.std()), entropy - float(low.mean())
         if ceiling <= NEAR_CEILING:
-            return Plan(temper, "ceiling", spread, ceiling, sizes[0])
-        size, of_chain = self._closest_chain(temper, sizes, seed_at(seed, 1))
-        exact = Temper(exact=True)
-        points = self._first_points(passes)
-        above = decode_points(self.first_scorer, points, own, joint, exact).low
+            return Plan(decoder, "ceiling", spread, ceiling, sizes[0])
+        size, of_chain = self._closest_chain(decoder, sizes[:1], seed_at(seed, 1))
+        if of_chain > QUICK_CHAIN:
+            if self.bent_scorer is not None:
+                bent = self._tempered(self.bent_scorer, points, own)
+                decoder, low = max((decoder, low), bent, key=_mean_low)
+            size, of_chain = self._closest_chain(decoder, sizes, seed_at(seed, 1))
+        above = self._low(self.first_decoder, self._first_points(passes), own)
         of_first = float((above - low).mean())
         above_chain = "first layer" if of_first < of_chain else "chain"
-        width = max(0.0, min(of_chain, of_first, ceiling))
-        return Plan(temper, above_chain, spread, width, size)
+        width = max(0.0, min(of_chain, of_first, entropy - float(low.mean())))
+        return Plan(decoder, above_chain, float(low.std()), width, size)
+
+    def _tempered(
+        self, scorer: Scorer, points: Tensor, own: Tensor
+    ) -> tuple[Decoder, Tensor]:
+        """Temper scores as decodes the points best; return the terms there too."""
+        log_weights = self.law.joint.sum(1).log()
+        temper = choose_temper(scorer.scores(points), own, log_weights)
+        decoder = Decoder(scorer, temper)
+        return decoder, self._low(decoder, points, own)
+
+    def _low(self, decoder: Decoder, points: Tensor, own: Tensor) -> Tensor:
+        return decode_points(decoder, points, own, self.law.joint).low
 
     def _closest_chain(
-        self, temper: Temper, sizes: list[ChainSize], seed: int
+        self, decoder: Decoder, sizes: list[ChainSize], seed: int
     ) -> tuple[ChainSize, float]:
         """Try chains on the same points until one is close; return the gap too."""
         found = {}
         for size in sizes:
             tried = replace(size, n_points=PILOT_CHAINS)
-            found[size] = float(self._gaps(temper, tried, seed).full.mean())
+            found[size] = float(self._gaps(decoder, tried, seed).full.mean())
             if found[size] <= (QUICK_CHAIN if size == sizes[0] else CLOSE_CHAIN):
                 break
         best = min(found, key=lambda size: found[size])
@@ -179,26 +212,28 @@ class DecodedLayer:
 
     def estimate(self, plan: Plan, work: Work, seed: int) -> Found:
         """Estimate on fresh points."""
-        means = self._decoded(plan.temper, work.n_mc, seed_at(seed, 2))
+        means = self._decoded(plan.decoder, work.n_mc, seed_at(seed, 2))
         gap = NO_GAP
         if plan.above == "ceiling":
             gap = to_ceiling(means, self.law)
-        elif not plan.temper.exact:
-            gaps = self._gaps(plan.temper, work.size, seed_at(seed, 3))
+        elif not plan.decoder.temper.exact:
+            gaps = self._gaps(plan.decoder, work.size, seed_at(seed, 3))
             gap = gap_means(gaps)
         above = None
         if plan.above == "first layer":
             above = self._first_layer(seed_at(seed, 4))
-        density, correction = self._density(plan.temper, seed_at(seed, 5))
+        density, correction = self._density(plan.decoder, seed_at(seed, 5))
         return combined(means, gap, above, density, correction, self.law)
 
-    def _decoded(self, temper: Temper, n_mc: int, seed: int) -> FreshPasses:
+    def _decoded(self, decoder: Decoder, n_mc: int, seed: int) -> FreshPasses:
         """Means of the decoder's terms over passes of all inputs."""
         own = torch.arange(len(self.inputs)).repeat_interleave(n_mc)
         points = self._points(self._passes(own, seed))
-        found = decode_points(self.scorer, points, own, self.law.joint, temper)
+        found = decode_points(decoder, points, own, self.law.joint)
         # Of a Gaussian the entropy is known, and the mean score with it.
-        surprise = self.scorer.entropy[own] if temper.exact else -found.own_score
+        surprise = (
+            decoder.scorer.entropy[own] if decoder.temper.exact else -found.own_score
+        )
         entropy = found.low + surprise
         means = FreshPasses(self.law.input_weights)
         values = {
@@ -211,17 +246,19 @@ class DecodedLayer:
         means.add(Terms(values), n_mc)
         return means
 
-    def _gaps(self, temper: Temper, size: ChainSize, seed: int) -> Gaps:
+    def _gaps(self, decoder: Decoder, size: ChainSize, seed: int) -> Gaps:
         own = self._inputs_of_points(size.n_points, seed)
         # Thousands of small operations: more threads would wait for each other.
         with torch_threads(1):
-            return self._gaps_of(own, temper, size, seed)
+            return self._gaps_of(own, decoder, size, seed)
 
-    def _gaps_of(self, own: Tensor, temper: Temper, size: ChainSize, seed: int) -> Gaps:
+    def _gaps_of(
+        self, own: Tensor, decoder: Decoder, size: ChainSize, seed: int
+    ) -> Gaps:
         return decoder_gaps(
             self.network, self.layer, self.first, own,
-            self._passes(own, seed_at(seed, 1)), self.scorer, self.law.joint, temper,
-            size, torch.Generator().manual_seed(seed_at(seed, 2)),
+            self._passes(own, seed_at(seed, 1)), decoder, self.law.joint, size,
+            torch.Generator().manual_seed(seed_at(seed, 2)),
         )  # fmt: skip
 
     def _first_layer(self, seed: int) -> Estimate:
@@ -230,14 +267,13 @@ class DecodedLayer:
         own = torch.arange(len(self.inputs)).repeat_interleave(n_mc)
         passes = self._passes(own, seed)
         points = self._first_points(passes)
-        exact = Temper(exact=True)
-        low = decode_points(self.first_scorer, points, own, self.law.joint, exact).low
+        low = self._low(self.first_decoder, points, own)
         mean = FreshPasses(self.law.input_weights)
         mean.add(Terms({"low": low}), n_mc)
         return mean.estimate("low")
 
     def _density(
-        self, temper: Temper, seed: int
+        self, decoder: Decoder, seed: int
     ) -> tuple[ConditionalDensity, Estimate]:
         """Log p(t | x) at some points, and its mean excess over the surrogate's."""
         own = self._inputs_of_points(DENSITY_POINTS, seed)
@@ -253,7 +289,7 @@ class DecodedLayer:
         if network.is_linear:
             return density, Estimate(0.0)
         points, joint = self._points(passes), self.law.joint
-        own_score = decode_points(self.scorer, points, own, joint, temper).own_score
+        own_score = decode_points(decoder, points, own, joint).own_score
         excess = mean_of(0.5 * (density.low + density.high) - own_score)
         # The middle lies anywhere between the two estimates.
         open_ = abs(float((density.high - density.low).mean())) / math.sqrt(12)

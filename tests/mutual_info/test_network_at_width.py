@@ -14,11 +14,13 @@ import torch
 from sklearn.datasets import load_digits
 
 from skib import Recording
-from skib._numerics.decoder import ChainSize, Temper
+from skib._numerics.decoder import ChainSize, Decoder, Temper
+from skib._numerics.noisy_network import NoisyNetwork
 from skib.exceptions import EstimateNotConvergedWarning
 from skib.mutual_info import network_mutual_info
 from skib.mutual_info._choice import chain_sizes
-from skib.mutual_info._decoded import DecodedLayer
+from skib.mutual_info._decoded import DecodedLayer, Work
+from skib.mutual_info._input_law import InputLaw
 
 ACTIVATIONS = {
     "tanh": np.tanh,
@@ -210,13 +212,49 @@ def test_chains_are_tried_until_one_is_close(gaps, chosen, monkeypatch):
     monkeypatch.setattr(
         DecodedLayer,
         "_gaps",
-        lambda _self, _temper, size, _seed: SimpleNamespace(
+        lambda _self, _decoder, size, _seed: SimpleNamespace(
             full=by_steps[size.n_steps]
         ),
     )
     decoded = DecodedLayer(None, None, None, 2)
-    size, gap = decoded._closest_chain(Temper(), sizes, 0)
+    size, gap = decoded._closest_chain(Decoder(None, Temper()), sizes, 0)
     assert (size, gap) == (sizes[chosen], pytest.approx(gaps[chosen]))
+
+
+@pytest.mark.parametrize("helpful", [True, False])
+def test_bends_are_corrected_where_that_decodes_better(helpful, monkeypatch):
+    _, (coefs, intercepts), X = blocks(6, 3, 3, seed=0)
+    noise_std, uniform = 0.5, torch.full((64, 1), 1 / 64, dtype=torch.float64)
+    network = NoisyNetwork(
+        *([torch.tensor(part) for part in parts] for parts in (coefs, intercepts)),
+        ("tanh",) * 3,
+        (noise_std,) * 3,
+    )
+    layer = DecodedLayer(network, torch.tensor(X), InputLaw(uniform, False), 3)
+    monkeypatch.setattr(
+        DecodedLayer, "_gaps", lambda *_: SimpleNamespace(full=torch.tensor([0.05]))
+    )
+    if not helpful:
+        monkeypatch.setattr(
+            "skib._numerics.decoder.scores.bend_values",
+            lambda surrogate, nodes: torch.randn(64, 18 * len(nodes)),
+        )
+    plan = layer.plan(chain_sizes(network), 0)
+    assert (plan.decoder.scorer.tables is not None) == helpful
+    bent, plain = (
+        layer.estimate(
+            plan._replace(
+                decoder=Decoder(scorer, plan.decoder.temper), above="ceiling"
+            ),
+            Work(100, plan.size),
+            1,
+        ).estimates["mutual_info_low"]
+        for scorer in (plan.decoder.scorer, layer.scorer)
+    )
+    if helpful:
+        assert bent.value > plain.value + 0.01
+    else:
+        assert bent == plain
 
 
 @pytest.fixture
@@ -331,7 +369,10 @@ def test_kernels_and_decoder_agree_in_few_units(monkeypatch, little_work):
     options = {**OPTIONS, "noise_std": 0.2}
     (kernels,) = network_mutual_info(coefs, None, X, **options)
     assert kernels.diagnostics["method"] == "kernels"
-    monkeypatch.setattr("skib.mutual_info._network.kernel_width", lambda *_: math.inf)
+    monkeypatch.setattr(
+        "skib.mutual_info._network.kernel_widths",
+        lambda passes, layers, seed: dict.fromkeys(layers, math.inf),
+    )
     (decoder,) = network_mutual_info(coefs, None, X, **options)
     assert decoder.diagnostics["method"] == "decoder"
     for name in ("mutual_info", "conditional_entropy", "entropy"):

@@ -1,8 +1,15 @@
 """Information from below by a decoder, from above by a chain, at any width."""
 
 from skib._numerics.decoder.annealed_odds import N_LAWS
+from skib._numerics.decoder.bends import bend_nodes
 from skib._numerics.decoder.clouds import DrawnPoints, decode_clouds, scorer_of_passes
-from skib._numerics.decoder.decode import DEFENCES, Temper, choose_temper, decode_points
+from skib._numerics.decoder.decode import (
+    DEFENCES,
+    Decoder,
+    Temper,
+    choose_temper,
+    decode_points,
+)
 from skib._numerics.decoder.gaps import ChainSize, Gaps, decoder_gaps
 from skib._numerics.decoder.scores import CenterScorer, Scorer
 
@@ -11,10 +18,12 @@ __all__ = [
     "N_LAWS",
     "CenterScorer",
     "ChainSize",
+    "Decoder",
     "DrawnPoints",
     "Gaps",
     "Scorer",
     "Temper",
+    "bend_nodes",
     "choose_temper",
     "decode_clouds",
     "decode_points",

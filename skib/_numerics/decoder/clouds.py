@@ -16,6 +16,7 @@ from torch import Tensor
 
 from skib._numerics.decoder.decode import (
     Decoded,
+    Decoder,
     Temper,
     choose_temper,
     decode,
@@ -99,9 +100,8 @@ def decode_clouds(
     for half, rows in enumerate(halves):
         some = fits[half].seen(drawn.rows(rows))
         share, temper = choices[1 - half]
-        found = decode_points(
-            fits[half].scorer(share), some.points, some.own, joint, temper
-        )
+        decoder = Decoder(fits[half].scorer(share), temper)
+        found = decode_points(decoder, some.points, some.own, joint)
         low[rows], label_low[rows] = found.low, found.label_low
         own_score[rows] = found.own_score
     return Decoded(low, label_low, own_score)
@@ -254,7 +254,7 @@ class CloudScorer(Scorer):
     """
 
     def __init__(self, surrogates: Iterable[Surrogate], origin: Tensor) -> None:
-        self.origin, self.kinks = origin, None
+        self.origin = origin
         parts = [gaussian_coefficients(each, origin) for each in surrogates]
         self.coefficients = torch.cat([coefficients for coefficients, _ in parts])
         self.entropy = torch.cat([entropy for _, entropy in parts])

@@ -9,6 +9,7 @@ of the inputs, which bounds what one point may cost.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from skib._numerics.decoder.scores import FLOATS_PER_TILE, Scorer
 __all__ = [
     "DEFENCES",
     "Decoded",
+    "Decoder",
     "Temper",
     "choose_temper",
     "decode",
@@ -47,6 +49,19 @@ class Temper:
     power: float = 1.0
     defence: float = 0.0
     exact: bool = False
+
+
+class Decoder(NamedTuple):
+    """Scores, and how they are turned into a law of the input.
+
+    Attributes
+    ----------
+    scorer : Scorer
+    temper : Temper
+    """
+
+    scorer: Scorer
+    temper: Temper
 
 
 @dataclass(frozen=True)
@@ -106,23 +121,22 @@ def _sums_by_temper(scores: Tensor, own: Tensor, log_weights: Tensor) -> Tensor:
 
 
 def decode_points(
-    scorer: Scorer, points: Tensor, own: Tensor, joint: Tensor, temper: Temper
+    decoder: Decoder, points: Tensor, own: Tensor, joint: Tensor
 ) -> Decoded:
     """Decode points, tile by tile.
 
     Parameters
     ----------
-    scorer : Scorer
+    decoder : Decoder
     points : Tensor of shape (n_points, n_units)
     own : integer Tensor of shape (n_points,)
         The input that made each point.
     joint : Tensor of shape (n_inputs, n_classes)
         Probability of each input with each label.
-    temper : Temper
     """
     parts = [
-        decode(scores, own[rows], joint, temper)
-        for rows, scores in scorer.tiles(points)
+        decode(scores, own[rows], joint, decoder.temper)
+        for rows, scores in decoder.scorer.tiles(points)
     ]
     return Decoded(
         *(

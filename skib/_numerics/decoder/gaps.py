@@ -12,8 +12,7 @@ from torch.nn.functional import softplus
 from skib._numerics.decoder.annealed_odds import annealed_odds
 from skib._numerics.decoder.chain import ChainOdds, LabelOdds, OddsQuestion, run_chain
 from skib._numerics.decoder.contenders import PickLaw
-from skib._numerics.decoder.decode import Decoded, Temper, decode
-from skib._numerics.decoder.scores import Scorer
+from skib._numerics.decoder.decode import Decoded, Decoder, Temper, decode
 from skib._numerics.layer_density.noise_posterior import LayerProblem
 from skib._numerics.layer_density.posterior_fit import fit_posterior
 from skib._numerics.noisy_network import NoisyLayers, NoisyPass
@@ -67,9 +66,8 @@ def decoder_gaps(
     first: Tensor,
     own: Tensor,
     noisy_pass: NoisyPass,
-    scorer: Scorer,
+    decoder: Decoder,
     joint: Tensor,
-    temper: Temper,
     size: ChainSize,
     generator: torch.Generator,
 ) -> Gaps:
@@ -86,9 +84,8 @@ def decoder_gaps(
         Input of each pass.
     noisy_pass : NoisyPass
         That made the points, with tensors of shape (n_points, n_units).
-    scorer : Scorer
+    decoder : Decoder
     joint : Tensor of shape (n_inputs, n_classes)
-    temper : Temper
     size : ChainSize
     generator : torch.Generator
     """
@@ -102,7 +99,7 @@ def decoder_gaps(
     batches = torch.arange(len(own)).split(max(1, FLOATS_PER_BATCH // per_point))
     parts = []
     for rows in batches:
-        scores = scorer.scores(points[rows])
+        scores, temper = decoder.scorer.scores(points[rows]), decoder.temper
         problem = LayerProblem(network, layer, first[own[rows]], points[rows])
         law = PickLaw(scores, own[rows], joint.sum(1).log(), temper.power)
         gaussian = fit_posterior(problem, generator)

@@ -2,9 +2,8 @@
 
 A rectified normal value with noise is normal where the unit is on, which a Gaussian can
 say. The rest is a function of the unit's value alone that bends near the kink within a
-few noise_std: it is tabulated for each input and interpolated, so that the sum over
-units is one more product with a matrix. Any table gives a decoder, and so a bound: that
-it interpolates costs no validity.
+few noise_std: it is tabulated for each input. Any table gives a decoder, and so a
+bound: that it interpolates costs no validity.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from skib._numerics.decoder.surrogate import RECTIFIERS, Surrogate
 
-__all__ = ["kink_features", "kink_table", "rectified_log_density"]
+__all__ = ["kink_nodes", "kink_values", "rectified_log_density"]
 
 # Where functions of a unit are tabulated, in noise_std from the kink.
 FAR = [10.0, 14.0, 20.0, 40.0]
@@ -28,15 +27,20 @@ NODES = torch.tensor(
 )
 
 
-def kink_table(surrogate: Surrogate) -> Tensor:
+def kink_nodes(noise_std: float) -> Tensor:
+    """Return where functions of a unit are tabulated."""
+    return NODES * noise_std
+
+
+def kink_values(surrogate: Surrogate) -> Tensor:
     """Log-density of each unit less that of one that is always on, at the nodes.
 
     Returns
     -------
-    table : Tensor of shape (n_inputs, n_units * n_nodes)
+    values : Tensor of shape (n_inputs, n_units * n_nodes)
     """
     left = RECTIFIERS[surrogate.activation]
-    points = (NODES * surrogate.noise_std).to(surrogate.mean)
+    points = kink_nodes(surrogate.noise_std).to(surrogate.mean)
     mean, variance = (part[..., None] for part in surrogate.above_kink(0.0))
     assert surrogate.before_std is not None
     std = surrogate.before_std[..., None]
@@ -47,18 +51,6 @@ def kink_table(surrogate: Surrogate) -> Tensor:
         for some in points.split(4)
     ]
     return torch.cat(slices, dim=2).flatten(1)
-
-
-def kink_features(points: Tensor, noise_std: float) -> Tensor:
-    """Shares of the nodes around each unit's value, (n_points, n_units * n_nodes)."""
-    nodes = (NODES * noise_std).to(points)
-    inside = points.clamp(float(nodes[0]), float(nodes[-1])).contiguous()
-    right = torch.searchsorted(nodes, inside).clamp_(1, len(nodes) - 1)
-    share = (inside - nodes[right - 1]) / (nodes[right] - nodes[right - 1])
-    found = points.new_zeros(*points.shape, len(nodes))
-    found.scatter_(2, right[..., None], share[..., None])
-    found.scatter_(2, right[..., None] - 1, 1 - share[..., None])
-    return found.flatten(1)
 
 
 def rectified_log_density(

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from skib._numerics.decoder.kinks import kink_features, kink_table
+from skib._numerics.decoder.bends import BEFORE, bend_nodes, bend_values
+from skib._numerics.decoder.kinks import kink_nodes, kink_values
 from skib._numerics.decoder.surrogate import Surrogate, layer_surrogate
+from skib._numerics.decoder.unit_tables import UnitTables
 from skib._numerics.noisy_network import NoisyNetwork
 
 __all__ = ["CenterScorer", "Scorer"]
@@ -24,7 +26,8 @@ class Scorer:
 
     ``log q`` of a Gaussian is linear in 1, t and the products of t's units: one matrix
     product scores all inputs. Behind rectifiers it is corrected unit by unit: the share
-    of a unit in the Gaussian is replaced by what the kink makes of it.
+    of a unit in the Gaussian is replaced by what the kink makes of it. Behind bounded
+    activations it may be.
 
     Parameters
     ----------
@@ -33,6 +36,8 @@ class Scorer:
         S_1 of all inputs.
     layer : int
         From 1.
+    bends : bool, default=False
+        Whether units of a bounded activation are corrected too (`bend_nodes`).
 
     Attributes
     ----------
@@ -40,24 +45,34 @@ class Scorer:
         Of the Gaussians, in nats.
     """
 
-    def __init__(self, network: NoisyNetwork, first: Tensor, layer: int) -> None:
+    tables: UnitTables | None = None
+
+    def __init__(
+        self, network: NoisyNetwork, first: Tensor, layer: int, *, bends: bool = False
+    ) -> None:
         self.n_inputs = len(first)
         self.noise_std = network.noise_std[layer - 1]
         without = first.new_zeros(sum(network.sizes_before(layer)))
         # Products of units lose no digits when counted from where the layer is.
         self.origin = network.clean(first, without, layer)[-1].mean(0)
         widest = max(network.layer_sizes[:layer])
-        size = max(1, FLOATS_PER_SURROGATE // widest**2)
-        coefficients, kinks, entropies = [], [], []
+        per_input = max(widest**2, len(BEFORE) * len(self.origin))
+        size = max(1, FLOATS_PER_SURROGATE // per_input)
+        nodes = bend_nodes(network.activations[layer - 1], self.noise_std)
+        coefficients, entropies, tables = [], [], []
         for part in first.split(size):
             surrogate = layer_surrogate(network, part, layer)
             found, entropy = gaussian_coefficients(surrogate, self.origin)
             coefficients.append(found)
             entropies.append(entropy)
             if surrogate.has_kinks:
-                kinks.append(kink_table(surrogate))
+                nodes = kink_nodes(self.noise_std)
+                tables.append(kink_values(surrogate).float())
+            elif bends and nodes is not None:
+                tables.append(bend_values(surrogate, nodes).float())
         self.coefficients, self.entropy = torch.cat(coefficients), torch.cat(entropies)
-        self.kinks = torch.cat(kinks) if kinks else None
+        if nodes is not None and tables:
+            self.tables = UnitTables(nodes, torch.cat(tables))
 
     def scores(self, points: Tensor) -> Tensor:
         """Log q(t | j) in nats, shape (n_points, n_inputs).
@@ -67,15 +82,16 @@ class Scorer:
         points : Tensor of shape (n_points, n_units)
         """
         found = _features(points - self.origin) @ self.coefficients.T
-        if self.kinks is not None:
-            found.addmm_(kink_features(points, self.noise_std), self.kinks.T)
+        if self.tables is not None:
+            self.tables.add_to(found, points)
         return found
 
     def tiles(self, points: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Yield which points, and their scores; memory stays bounded."""
-        n_features = self.coefficients.shape[1]
-        n_kinks = 0 if self.kinks is None else self.kinks.shape[1]
-        size = max(1, FLOATS_PER_TILE // max(n_features, n_kinks, self.n_inputs))
+        widest = max(self.coefficients.shape[1], self.n_inputs)
+        if self.tables is not None:
+            widest = max(widest, self.tables.values.shape[1])
+        size = max(1, FLOATS_PER_TILE // widest)
         for start in range(0, len(points), size):
             rows = slice(start, min(start + size, len(points)))
             yield rows, self.scores(points[rows])
@@ -91,7 +107,7 @@ class CenterScorer(Scorer):
     """
 
     def __init__(self, centers: Tensor, noise_std: float) -> None:
-        self.noise_std, self.kinks = noise_std, None
+        self.noise_std = noise_std
         self.origin = centers.mean(0)
         scaled = (centers - self.origin) / noise_std
         constant = -0.5 * scaled.square().sum(1, keepdim=True)

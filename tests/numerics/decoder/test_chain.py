@@ -6,7 +6,7 @@ from itertools import product, starmap
 import pytest
 import torch
 
-from skib._numerics.decoder import Scorer, choose_temper, decode_points
+from skib._numerics.decoder import Decoder, Scorer, choose_temper, decode_points
 from skib._numerics.decoder.annealed_odds import annealed_odds
 from skib._numerics.decoder.chain import LabelOdds, OddsQuestion, run_chain
 from skib._numerics.decoder.contenders import Pair, PickLaw, Shift, log_joint
@@ -171,8 +171,10 @@ def test_the_decoder_is_exact_for_linear_networks(make_case):
     case = make_case("identity", n_passes=400)
     scorer = Scorer(case.network, case.first, case.layer)
     joint = torch.full((12, 1), 1 / 12, dtype=torch.float64)
-    args = (scorer, case.points, case.own, joint)
-    plain, exact = (decode_points(*args, Temper(exact=e)).low for e in (False, True))
+    plain, exact = (
+        decode_points(Decoder(scorer, temper), case.points, case.own, joint).low
+        for temper in (Temper(), Temper(exact=True))
+    )
     twin = scorer.scores(case.points).log_softmax(1)
     twin = twin.gather(1, case.own[:, None])[:, 0] + math.log(12)
     torch.testing.assert_close(plain, twin, rtol=1e-5, atol=1e-5)
@@ -186,7 +188,8 @@ def test_labels_are_decoded_by_the_sum_over_their_inputs(make_case):
     scorer = Scorer(case.network, case.first, case.layer)
     labels = torch.arange(12) % 2
     joint = torch.nn.functional.one_hot(labels).double() / 12
-    found = decode_points(scorer, case.points, case.own, joint, Temper(0.7, 0.01))
+    decoder = Decoder(scorer, Temper(0.7, 0.01))
+    found = decode_points(decoder, case.points, case.own, joint)
     posterior = (0.7 * scorer.scores(case.points)).softmax(1)
     of_label = (posterior * (labels == labels[case.own][:, None])).sum(1)
     expected = (0.99 * of_label / 0.5 + 0.01).log()

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from skib._numerics.decoder import CenterScorer, Scorer, scorer_of_passes
+from skib._numerics.decoder import (
+    CenterScorer,
+    Scorer,
+    bend_nodes,
+    scorer_of_passes,
+)
 from skib._numerics.decoder.kinks import rectified_log_density
 from skib._numerics.decoder.surrogate import RECTIFIERS, layer_surrogate
 
@@ -72,6 +77,42 @@ def test_scores_of_one_rectified_unit_are_its_density(activation, noise_std, mak
     off = (found - expected)[plausible].abs()
     assert off.mean() < 0.02
     assert off.max() < 0.5
+
+
+@pytest.mark.parametrize("activation", ["tanh", "logistic"])
+@pytest.mark.parametrize("noise_std", [0.1, 0.4])
+def test_scores_of_one_bounded_unit_are_its_density(activation, noise_std, make_case):
+    """A single unit is normal before the activation: quadrature gives its density."""
+    case = make_case(activation, sizes=(2, 3, 1), noise_std=noise_std)
+    network = case.network
+    z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    mass = (-0.5 * z**2).softmax(0)
+    apply_ = {"tanh": torch.tanh, "logistic": torch.sigmoid}[activation]
+    before = case.first @ network.coefs[1] + network.intercepts[1]
+    spread = noise_std * network.coefs[1].norm()
+    value = apply_(before + spread * z)  # one row per input
+    normal = torch.distributions.Normal(value, noise_std)
+    density = (mass * normal.log_prob(case.points[:, :, None]).exp()).sum(2)
+    plain, bent = (
+        Scorer(network, case.first, 2, bends=bends).scores(case.points)
+        for bends in (False, True)
+    )
+    plausible = density.log() > -10
+    # The table is interpolated, in single precision.
+    off = (bent - density.log())[plausible].abs()
+    assert off.mean() < 0.01
+    assert off.max() < 0.1
+    assert off.mean() < 0.2 * (plain - density.log())[plausible].abs().mean()
+
+
+def test_bends_are_tabulated_where_they_pay():
+    nodes = bend_nodes("tanh", 0.1)
+    assert nodes[0] < -1.9
+    assert nodes[-1] > 1.9
+    between = nodes[(nodes > -1.2) & (nodes < 1.2)].diff()
+    assert between.max() <= 0.05 + 1e-12
+    assert bend_nodes("tanh", 0.005) is None  # a table of hundreds of nodes
+    assert bend_nodes("relu", 0.1) is None  # whose kinks have tables of their own
 
 
 def test_centers_are_scored_as_spheres(make_case):
