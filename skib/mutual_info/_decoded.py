@@ -55,7 +55,7 @@ __all__ = ["DecodedLayer", "Found", "Plan", "Work"]
 PILOT_POINTS, PILOT_CHAINS = 512, 64
 # Passes at which log p(t | x) is found, and mirrored pairs of samples at each; and
 # nats between its two estimates at pilot points from which on it is annealed.
-DENSITY_POINTS, PILOT_DENSITIES, N_PAIRS = 512, 64, 8
+DENSITY_POINTS, PILOT_DENSITIES, N_PAIRS = 512, 64, 6
 CLOSE_DENSITIES = 0.02
 # Points of the first layer, where it bounds the others.
 FIRST_LAYER_POINTS = 4096

@@ -95,7 +95,7 @@ def network_log_conditional(
         Standard deviation of the noise, > 0: one for all layers, or one per layer.
     n_pairs : int, default=8
         Mirrored pairs of samples per input and layer; inputs whose linearised
-        posterior is a poor fit get eight times as many.
+        posterior is a poor fit get eleven times as many.
     random_state : int, RandomState instance or None, default=None
 
     Returns

