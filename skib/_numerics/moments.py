@@ -1,11 +1,37 @@
-"""Sums and squares, stratum by stratum, of quantities that come in rounds."""
+"""Moments within strata: of quantities that come in rounds, and of clouds of points."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["Moments"]
+__all__ = ["Moments", "scatter_within"]
+
+# Values of clouds that are converted to float64 together: 32 MiB, a few times.
+VALUES_AT_A_TIME = 2**22
+
+
+def scatter_within(clouds: Tensor, weights: Tensor) -> Tensor:
+    """Sum the products of units about each cloud's own mean.
+
+    Parameters
+    ----------
+    clouds : Tensor of shape (n_clouds, n_points, n_units)
+    weights : Tensor of shape (n_clouds,), float64
+
+    Returns
+    -------
+    scatter : Tensor of shape (n_units, n_units), float64
+    """
+    _, n_points, n_units = clouds.shape
+    scatter = torch.zeros(n_units, n_units, dtype=torch.float64, device=clouds.device)
+    size = max(1, VALUES_AT_A_TIME // (n_points * n_units))
+    for part, weight in zip(clouds.split(size), weights.split(size), strict=True):
+        steps = part.double()
+        steps = (steps - steps.mean(1, keepdim=True)).flatten(0, 1)
+        weight = weight.repeat_interleave(n_points)
+        scatter += steps.mT @ (steps * weight[:, None])
+    return scatter
 
 
 class Moments:

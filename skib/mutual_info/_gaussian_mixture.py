@@ -11,9 +11,9 @@ import torch
 from joblib import effective_n_jobs
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from skib._numerics.kernel_sums import mixture_log_density
+from skib._numerics.moments import scatter_within
 from skib._numerics.threads import torch_threads
 from skib._validation import (
     check_activations,
@@ -35,9 +35,6 @@ __all__ = ["GaussianMixtureMIEstimator"]
 
 AUTO_SAMPLES = 8192
 SAMPLES_PER_ROUND = 2**17
-
-# Converted to float64 together.
-INPUTS_AT_A_TIME = 256
 
 # Bias of the plug-in, in nats, that the advice on draws aims at.
 GOOD_BIAS = 0.1
@@ -366,12 +363,9 @@ def _advice(law, noise_std):
 
 def _draws_needed(law, noise_std):
     """Draws for a bias of `GOOD_BIAS` in h(T|X), were clouds Gaussian; one digit."""
-    n_inputs, n_draws, n_units = law.centers.shape
-    scatter = law.joint.new_zeros(n_units, n_units)
-    for clouds in map(Tensor.double, law.centers.split(INPUTS_AT_A_TIME)):
-        steps = (clouds - clouds.mean(1, keepdim=True)).flatten(0, 1)
-        scatter += steps.T @ steps
-    covariance = scatter / (n_inputs * n_draws)
+    n_inputs, n_draws, _ = law.centers.shape
+    alike = torch.full_like(law.input_weights, 1 / n_inputs)
+    covariance = scatter_within(law.centers, alike) / n_draws
     stds = torch.linalg.eigvalsh(covariance).clamp_min(0).sqrt()
     chi_square = chi_square_of_gaussian(stds.cpu().numpy(), noise_std)
     # The leading bias is chi_square / (2 n_draws).

@@ -17,6 +17,7 @@ import torch
 from torch.nn.functional import softplus
 
 from skib._numerics.decoder import DrawnPoints, decode_clouds
+from skib._numerics.moments import scatter_within
 from skib.mutual_info._information import Estimate
 from skib.mutual_info._input_law import LayerLaw
 from skib.mutual_info._mixture_terms import NoisySampler
@@ -24,8 +25,8 @@ from skib.mutual_info._stratified import GivenDraws, Terms
 
 __all__ = ["between_bounds", "predicted_bias"]
 
-# Inputs whose clouds tell how wide those of all are; and that are looked at together.
-INPUTS_LOOKED_AT, INPUTS_AT_A_TIME = 64, 256
+# Inputs whose clouds tell how wide those of all are.
+INPUTS_LOOKED_AT = 64
 # At least so many points of each input, to be shared out between halves of its draws.
 FEWEST_POINTS = 2
 
@@ -120,15 +121,7 @@ def _decoder_means(
 def _gaussian_conditional_entropy(law: LayerLaw, noise_std: float) -> float:
     """Bound on h(T|X): a Gaussian has the most entropy, one for all inputs more."""
     _, n_draws, n_units = law.centers.shape
-    scatter = torch.zeros(n_units, n_units, dtype=torch.float64)
-    for weight, clouds in zip(
-        law.input_weights.split(INPUTS_AT_A_TIME),
-        law.centers.split(INPUTS_AT_A_TIME),
-        strict=True,
-    ):
-        steps = clouds.double()
-        steps = steps - steps.mean(1, keepdim=True)
-        scatter += torch.einsum("i,iau,iav->uv", weight, steps, steps).cpu()
+    scatter = scatter_within(law.centers, law.input_weights).cpu()
     covariance = scatter / (n_draws - 1) + noise_std**2 * torch.eye(n_units)
     log_det = torch.linalg.slogdet(covariance)[1]
     return 0.5 * (n_units * math.log(2 * math.pi * math.e) + float(log_det))

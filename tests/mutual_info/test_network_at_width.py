@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import sem
 from sklearn.datasets import load_digits
 
 from skib import Recording
@@ -18,8 +19,9 @@ from skib._numerics.decoder import ChainSize, Decoder, Temper
 from skib._numerics.noisy_network import NoisyNetwork
 from skib.exceptions import EstimateNotConvergedWarning
 from skib.mutual_info import network_mutual_info
-from skib.mutual_info._choice import chain_sizes
+from skib.mutual_info._choice import chain_sizes, within_bracket
 from skib.mutual_info._decoded import DecodedLayer, Work
+from skib.mutual_info._information import Estimate
 from skib.mutual_info._input_law import InputLaw
 
 ACTIVATIONS = {
@@ -92,10 +94,19 @@ def blocks(n_blocks, n_units, n_layers, seed, gain=1.5):
     return (small, biases), (coefs, intercepts), X
 
 
-def block_truth(small, biases, activation, noise_std, n_points=4000):
-    """Two inputs in few dimensions: kernel averages over thousands of passes."""
-    random = np.random.RandomState(5)
+def block_truth(small, biases, activation, noise_std, n_rounds=6):
+    """Two inputs in few dimensions: kernel averages over thousands of passes.
 
+    All points share their kernels: only fresh rounds show how far off the mean is.
+    """
+    means = [
+        round_of_block(small, biases, activation, noise_std, random)
+        for random in map(np.random.RandomState, range(n_rounds))
+    ]
+    return np.mean(means), sem(means)
+
+
+def round_of_block(small, biases, activation, noise_std, random, n_points=4000):
     def passes(x):
         values = np.full((n_points, 1), x)
         for k, (coef, bias) in enumerate(zip(small, biases, strict=True)):
@@ -113,8 +124,7 @@ def block_truth(small, biases, activation, noise_std, n_points=4000):
             for z in (x, -x)
         ]
         terms.append(math.log(2) - torch.nn.functional.softplus(log_p[1] - log_p[0]))
-    terms = torch.cat(terms)
-    return float(terms.mean()), float(terms.std() / len(terms) ** 0.5)
+    return float(torch.cat(terms).mean())
 
 
 CASES = [
@@ -362,6 +372,23 @@ def test_tol_adds_work_or_says_what_is_missing(little_work):
     (limit,) = missed.limits
     assert isinstance(limit, EstimateNotConvergedWarning)
     assert "above tol=0.0001" in str(limit)
+
+
+@pytest.mark.parametrize(
+    ("n_units", "left_open"), [(3, 0.0), (5, 0.0), (7, 0.3 - 0.02 * 8), (12, 0.3)]
+)
+def test_errors_hold_what_kernels_leave_open(n_units, left_open):
+    """Of a bracket of .3 nats, where H(X) is 8."""
+    names = ("mutual_info", "entropy", "label_mutual_info", "label_conditional_entropy")
+    estimates = dict.fromkeys(names, Estimate(4.1, 0.03))
+    estimates["mutual_info_low"] = Estimate(4.0, 0.02)
+    estimates["mutual_info_high"] = Estimate(4.3, 0.02)
+    found = within_bracket(estimates, n_units, 8.0)
+    expected = math.hypot(0.03, left_open / math.sqrt(12))
+    for name in names:
+        assert found[name].value == 4.1
+        assert found[name].std_error == pytest.approx(expected)
+    assert found["mutual_info_low"] == Estimate(4.0, 0.02)
 
 
 def test_kernels_and_decoder_agree_in_few_units(monkeypatch, little_work):
