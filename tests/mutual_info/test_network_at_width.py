@@ -19,7 +19,7 @@ from skib._numerics.decoder import ChainSize, Decoder, Temper
 from skib._numerics.noisy_network import NoisyNetwork
 from skib.exceptions import EstimateNotConvergedWarning
 from skib.mutual_info import network_mutual_info
-from skib.mutual_info._choice import chain_sizes, within_bracket
+from skib.mutual_info._choice import chain_sizes, kernel_widths, within_bracket
 from skib.mutual_info._decoded import DecodedLayer, Work
 from skib.mutual_info._information import Estimate
 from skib.mutual_info._input_law import InputLaw
@@ -372,6 +372,26 @@ def test_tol_adds_work_or_says_what_is_missing(little_work):
     (limit,) = missed.limits
     assert isinstance(limit, EstimateNotConvergedWarning)
     assert "above tol=0.0001" in str(limit)
+
+
+def test_kernels_are_out_of_the_question_where_densities_or_units_say_so():
+    looked_at = []
+
+    def pilot(layers, groups, seed):
+        looked_at.extend(layers)
+        # A narrow bracket; estimates of log p(t | x) that are apart, and close.
+        return iter([(2, 0.001, 0.5), (3, 0.5, 0.1)])
+
+    uniform = torch.full((64, 1), 1 / 64, dtype=torch.float64)
+    passes = SimpleNamespace(
+        network=SimpleNamespace(layer_sizes=(9, 5, 5, 17)),
+        law=InputLaw(uniform, False),
+        pilot=pilot,
+    )
+    widths = kernel_widths(passes, [2, 3, 4], 0)
+    trusted = 0.05 * math.log(64)
+    assert widths == {2: math.inf, 3: pytest.approx(0.5 - trusted), 4: math.inf}
+    assert looked_at == [2, 3]
 
 
 @pytest.mark.parametrize(

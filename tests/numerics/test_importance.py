@@ -160,3 +160,32 @@ def lattice_density(network, points):
     centers = 0.5 * (edges[1:] + edges[:-1])
     kernels = torch.exp(-0.5 * ((points[:, None] - centers) / 0.05) ** 2)
     return kernels @ (counts / counts.sum()) / (0.05 * math.sqrt(2 * math.pi))
+
+
+@pytest.mark.parametrize("n_pairs", [1, 4])
+@pytest.mark.parametrize(
+    ("activation", "gain"), [("tanh", 1.5), ("tanh", 4.0), ("relu", 2.0)]
+)
+def test_both_estimates_are_unbiased_in_their_own_way(activation, gain, n_pairs):
+    """E[p_low / p] = 1, and E[p / p_high] = 1 over the noise that made the point."""
+    std = 0.7
+    network = NoisyNetwork(
+        (torch.ones(1, 1).double(), torch.full((1, 1), gain).double()),
+        (torch.zeros(1).double(), torch.zeros(1).double()),
+        ("identity", activation),
+        (std, std),
+    )
+    generator = torch.Generator().manual_seed(0)
+    one_pass = network.sample(torch.full((20_000, 1), 0.3).double(), generator)
+    points = one_pass.clean[1] + std * one_pass.noise[1]
+    problem = LayerProblem(network, 2, one_pass.clean[0], points)
+    z = torch.linspace(-8, 8, 2001, dtype=torch.float64)
+    clean = ACTIVATIONS[activation].apply_(gain * (0.3 + std * z))
+    likelihood = torch.distributions.Normal(clean, std).log_prob(points)
+    truth = (likelihood + (-0.5 * z**2).log_softmax(0)).logsumexp(1)
+    found = log_conditional_density(
+        problem, one_pass.noise[0], n_pairs=n_pairs, generator=generator
+    )
+    for ratio in ((found.low - truth).exp(), (truth - found.high).exp()):
+        assert abs(ratio.mean() - 1) < 4 * ratio.std() / len(ratio) ** 0.5
+    assert (found.high - found.low).std() > 0.01  # or nothing was to be seen
