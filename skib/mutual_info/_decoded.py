@@ -24,7 +24,6 @@ from skib._numerics.decoder import (
     Gaps,
     Scorer,
     Temper,
-    bend_nodes,
     choose_temper,
     decode_points,
     decoder_gaps,
@@ -59,8 +58,6 @@ DENSITY_POINTS, PILOT_DENSITIES, N_PAIRS = 512, 64, 6
 CLOSE_DENSITIES = 0.02
 # Points of the first layer, where it bounds the others.
 FIRST_LAYER_POINTS = 4096
-# Numbers that say what activations make of all units, of all inputs.
-MOST_BENDS = 2**23
 # Nats below H(X) from which on no chain is needed to bound the information.
 NEAR_CEILING = 0.005
 # Nats between a chain and the decoder below which no costlier chain is tried, where it
@@ -146,11 +143,7 @@ class DecodedLayer:
         """The surrogates with what bounded activations make of each unit, if known."""
         if not isinstance(self.network, NoisyNetwork):
             return None
-        nodes = bend_nodes(self.network.activations[-1], self.network.noise_std[-1])
-        n_values = self.network.layer_sizes[-1] * len(self.inputs)
-        if nodes is None or n_values * len(nodes) > MOST_BENDS:
-            return None
-        return Scorer(self.network, self.first, self.layer, bends=True)
+        return self.scorer.with_bends(self.network, self.first, self.layer)
 
     @cached_property
     def first_decoder(self) -> Decoder:

@@ -1,7 +1,6 @@
 """Information from below by a decoder, from above by a chain, at any width."""
 
 from skib._numerics.decoder.annealed_odds import N_LAWS
-from skib._numerics.decoder.bends import bend_nodes
 from skib._numerics.decoder.clouds import DrawnPoints, decode_clouds, scorer_of_passes
 from skib._numerics.decoder.decode import (
     DEFENCES,
@@ -23,7 +22,6 @@ __all__ = [
     "Gaps",
     "Scorer",
     "Temper",
-    "bend_nodes",
     "choose_temper",
     "decode_clouds",
     "decode_points",

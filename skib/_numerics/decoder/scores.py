@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ __all__ = ["CenterScorer", "Scorer"]
 # Floats of a tile's largest tensor. The surrogates may take 32 MiB; scores are gone
 # over many times, and with 8 MiB stay near the processor.
 FLOATS_PER_SURROGATE, FLOATS_PER_TILE = 2**22, 2**20
+# Numbers that say what a bounded activation makes of all units, of all inputs.
+MOST_BENDS = 2**23
 
 
 class Scorer:
@@ -27,7 +30,7 @@ class Scorer:
     ``log q`` of a Gaussian is linear in 1, t and the products of t's units: one matrix
     product scores all inputs. Behind rectifiers it is corrected unit by unit: the share
     of a unit in the Gaussian is replaced by what the kink makes of it. Behind bounded
-    activations it may be.
+    activations it may be (`with_bends`).
 
     Parameters
     ----------
@@ -36,8 +39,6 @@ class Scorer:
         S_1 of all inputs.
     layer : int
         From 1.
-    bends : bool, default=False
-        Whether units of a bounded activation are corrected too (`bend_nodes`).
 
     Attributes
     ----------
@@ -47,32 +48,43 @@ class Scorer:
 
     tables: UnitTables | None = None
 
-    def __init__(
-        self, network: NoisyNetwork, first: Tensor, layer: int, *, bends: bool = False
-    ) -> None:
+    def __init__(self, network: NoisyNetwork, first: Tensor, layer: int) -> None:
         self.n_inputs = len(first)
         self.noise_std = network.noise_std[layer - 1]
         without = first.new_zeros(sum(network.sizes_before(layer)))
         # Products of units lose no digits when counted from where the layer is.
         self.origin = network.clean(first, without, layer)[-1].mean(0)
-        widest = max(network.layer_sizes[:layer])
-        per_input = max(widest**2, len(BEFORE) * len(self.origin))
-        size = max(1, FLOATS_PER_SURROGATE // per_input)
-        nodes = bend_nodes(network.activations[layer - 1], self.noise_std)
-        coefficients, entropies, tables = [], [], []
-        for part in first.split(size):
-            surrogate = layer_surrogate(network, part, layer)
+        coefficients, entropies, kinks = [], [], []
+        for surrogate in _surrogates(network, first, layer):
             found, entropy = gaussian_coefficients(surrogate, self.origin)
             coefficients.append(found)
             entropies.append(entropy)
             if surrogate.has_kinks:
-                nodes = kink_nodes(self.noise_std)
-                tables.append(kink_values(surrogate).float())
-            elif bends and nodes is not None:
-                tables.append(bend_values(surrogate, nodes).float())
+                kinks.append(kink_values(surrogate).float())
         self.coefficients, self.entropy = torch.cat(coefficients), torch.cat(entropies)
-        if nodes is not None and tables:
-            self.tables = UnitTables(nodes, torch.cat(tables))
+        if kinks:
+            self.tables = UnitTables(kink_nodes(self.noise_std), torch.cat(kinks))
+
+    def with_bends(
+        self, network: NoisyNetwork, first: Tensor, layer: int
+    ) -> Scorer | None:
+        """Correct the units of a bounded activation; None where that is not done.
+
+        Parameters
+        ----------
+        network, first, layer : NoisyNetwork, Tensor, int
+            As the scorer was built from.
+        """
+        nodes = bend_nodes(network.activations[layer - 1], self.noise_std)
+        if nodes is None or len(first) * len(self.origin) * len(nodes) > MOST_BENDS:
+            return None
+        values = [
+            bend_values(surrogate, nodes).float()
+            for surrogate in _surrogates(network, first, layer)
+        ]
+        bent = copy(self)
+        bent.tables = UnitTables(nodes, torch.cat(values))
+        return bent
 
     def scores(self, points: Tensor) -> Tensor:
         """Log q(t | j) in nats, shape (n_points, n_inputs).
@@ -124,6 +136,16 @@ class CenterScorer(Scorer):
         found = torch.cat([moved, ones], dim=1) @ self.coefficients.T
         squares = (moved / self.noise_std).square().sum(1, keepdim=True)
         return found - 0.5 * squares - self._log_scale
+
+
+def _surrogates(
+    network: NoisyNetwork, first: Tensor, layer: int
+) -> Iterator[Surrogate]:
+    """Yield the surrogates of some inputs at a time."""
+    n_units = network.layer_sizes[layer - 1]
+    per_input = max(max(network.layer_sizes[:layer]) ** 2, len(BEFORE) * n_units)
+    for part in first.split(max(1, FLOATS_PER_SURROGATE // per_input)):
+        yield layer_surrogate(network, part, layer)
 
 
 def _features(points: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ from torch.distributions import MultivariateNormal
 from skib._numerics.decoder import (
     CenterScorer,
     Scorer,
-    bend_nodes,
     scorer_of_passes,
 )
+from skib._numerics.decoder.bends import bend_nodes
 from skib._numerics.decoder.kinks import rectified_log_density
 from skib._numerics.decoder.surrogate import RECTIFIERS, layer_surrogate
 
@@ -93,9 +93,10 @@ def test_scores_of_one_bounded_unit_are_its_density(activation, noise_std, make_
     value = apply_(before + spread * z)  # one row per input
     normal = torch.distributions.Normal(value, noise_std)
     density = (mass * normal.log_prob(case.points[:, :, None]).exp()).sum(2)
+    scorer = Scorer(network, case.first, 2)
     plain, bent = (
-        Scorer(network, case.first, 2, bends=bends).scores(case.points)
-        for bends in (False, True)
+        each.scores(case.points)
+        for each in (scorer, scorer.with_bends(network, case.first, 2))
     )
     plausible = density.log() > -10
     # The table is interpolated, in single precision.
@@ -113,6 +114,16 @@ def test_bends_are_tabulated_where_they_pay():
     assert between.max() <= 0.05 + 1e-12
     assert bend_nodes("tanh", 0.005) is None  # a table of hundreds of nodes
     assert bend_nodes("relu", 0.1) is None  # whose kinks have tables of their own
+
+
+def test_tables_that_would_be_large_are_left_out(make_case, monkeypatch):
+    case = make_case("tanh")
+    args = case.network, case.first, case.layer
+    scorer = Scorer(*args)
+    n_numbers = scorer.with_bends(*args).tables.values.numel()
+    monkeypatch.setattr("skib._numerics.decoder.scores.MOST_BENDS", n_numbers - 1)
+    assert scorer.with_bends(*args) is None
+    assert scorer.tables is None
 
 
 def test_centers_are_scored_as_spheres(make_case):
