@@ -70,7 +70,7 @@ def choose_engine(
     """Return the engine of this name; for "auto", one that the work repays."""
     if name == "auto":
         repays = n_centers > DOUBLE_UP_TO_CENTERS or (
-            n_centers * n_queries > COMPILED_FROM_PAIRS
+            n_centers * n_queries >= COMPILED_FROM_PAIRS
         )
         name = _compiler_for(device) if repays else "torch"
     if name == "torch":
