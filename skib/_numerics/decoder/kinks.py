@@ -38,6 +38,8 @@ def kink_values(surrogate: Surrogate) -> Tensor:
     Returns
     -------
     values : Tensor of shape (n_inputs, n_units * n_nodes)
+        In float64: of units that are off, millions of nats, which the Gaussian's share
+        takes away again.
     """
     left = RECTIFIERS[surrogate.activation]
     points = kink_nodes(surrogate.noise_std).to(surrogate.mean)

@@ -60,7 +60,7 @@ class Scorer:
             coefficients.append(found)
             entropies.append(entropy)
             if surrogate.has_kinks:
-                kinks.append(kink_values(surrogate).float())
+                kinks.append(kink_values(surrogate))
         self.coefficients, self.entropy = torch.cat(coefficients), torch.cat(entropies)
         if kinks:
             self.tables = UnitTables(kink_nodes(self.noise_std), torch.cat(kinks))

@@ -20,7 +20,8 @@ class UnitTables:
     ----------
     nodes : Tensor of shape (n_nodes,)
         Ascending.
-    values : Tensor of shape (n_inputs, n_units * n_nodes), float32
+    values : Tensor of shape (n_inputs, n_units * n_nodes)
+        In single precision, twice as fast, where they are small.
     """
 
     nodes: Tensor

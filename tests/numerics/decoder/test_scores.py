@@ -79,6 +79,16 @@ def test_scores_of_one_rectified_unit_are_its_density(activation, noise_std, mak
     assert off.max() < 0.5
 
 
+def test_units_that_are_far_off_lose_no_digits(make_case):
+    """Nothing but the noise of the layer is left, millions of nats from always on."""
+    case = make_case("relu", sizes=(2, 3, 1), noise_std=0.005)
+    case.network.intercepts[1].fill_(-50.0)
+    points = 0.005 * torch.linspace(-3, 3, 13, dtype=torch.float64)[:, None]
+    found = Scorer(case.network, case.first, 2).scores(points)
+    expected = torch.distributions.Normal(0.0, 0.005).log_prob(points)
+    torch.testing.assert_close(found, expected.expand_as(found), rtol=0, atol=1e-3)
+
+
 @pytest.mark.parametrize("activation", ["tanh", "logistic"])
 @pytest.mark.parametrize("noise_std", [0.1, 0.4])
 def test_scores_of_one_bounded_unit_are_its_density(activation, noise_std, make_case):
