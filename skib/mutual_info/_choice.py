@@ -68,10 +68,16 @@ def kernel_widths(
 ) -> dict[int, float]:
     """Predict how much kernel averages will leave open in layers, in nats.
 
-    Infinite where they are out of the question.
+    Infinite where they are out of the question: in wide layers, in linear networks, of
+    which the decoder is exact, and where log p(t | x) is not known well.
     """
-    sizes = passes.network.layer_sizes
-    narrow = [layer for layer in layers if sizes[layer - 1] <= MOST_UNITS]
+    network = passes.network
+    sizes = network.layer_sizes
+    narrow = [
+        layer
+        for layer in layers
+        if sizes[layer - 1] <= MOST_UNITS and not network.up_to(layer).is_linear
+    ]
     widths = dict.fromkeys(layers, math.inf)
     if not narrow:
         return widths

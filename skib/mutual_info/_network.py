@@ -229,13 +229,12 @@ class NetworkMIEstimator(MutualInfoEstimator):
         self, passes: NetworkPasses, layer: int, kernel_width: float, seed: int
     ) -> Information | None:
         """Estimate by decoder and chain, where kernels will not say more."""
-        network, law = passes.network.up_to(layer), passes.law
-        # Of a linear network the decoder is exact.
-        if not network.is_linear and kernel_width <= CERTAIN_WIDTH:
+        if kernel_width <= CERTAIN_WIDTH:
             return None
+        network, law = passes.network.up_to(layer), passes.law
         decoded = DecodedLayer(network, passes.inputs, law, layer)
         plan = decoded.plan(chain_sizes(network), seed_at(seed, 2))
-        if kernel_width <= plan.width and not network.is_linear:
+        if kernel_width <= plan.width:
             return None
         n_inputs = len(passes.inputs)
         n_mc = self._first_n_mc(n_inputs)

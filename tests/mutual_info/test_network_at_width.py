@@ -384,13 +384,16 @@ def test_kernels_are_out_of_the_question_where_densities_or_units_say_so():
 
     uniform = torch.full((64, 1), 1 / 64, dtype=torch.float64)
     passes = SimpleNamespace(
-        network=SimpleNamespace(layer_sizes=(9, 5, 5, 17)),
+        network=SimpleNamespace(
+            layer_sizes=(9, 5, 5, 17, 5),
+            up_to=lambda layer: SimpleNamespace(is_linear=layer == 5),
+        ),
         law=InputLaw(uniform, False),
         pilot=pilot,
     )
-    widths = kernel_widths(passes, [2, 3, 4], 0)
-    trusted = 0.05 * math.log(64)
-    assert widths == {2: math.inf, 3: pytest.approx(0.5 - trusted), 4: math.inf}
+    widths = kernel_widths(passes, [2, 3, 4, 5], 0)
+    left = pytest.approx(0.5 - 0.05 * math.log(64))
+    assert widths == {2: math.inf, 3: left, 4: math.inf, 5: math.inf}
     assert looked_at == [2, 3]
 
 
