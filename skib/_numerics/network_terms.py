@@ -144,7 +144,7 @@ def network_terms(
         density.middle, joint, prior, others_by_level, n_draws
     )
     of_kernels = posterior_information(
-        weight, sums.own[:, -1], others.sum(0) * n_draws, sums.others_log[:, -1]
+        weight, sums.own[:, -1], others_by_level[-1].sum(0), sums.others_log[:, -1]
     )
     influences = _influences(_posterior(density.middle, joint, others), joint, prior)
     return InformationTerms(

@@ -28,6 +28,7 @@ from skib._numerics.decoder import (
     decode_points,
     decoder_gaps,
     scorer_of_passes,
+    with_bends,
 )
 from skib._numerics.layer_density import (
     ConditionalDensity,
@@ -104,10 +105,6 @@ class Work(NamedTuple):
     size: ChainSize
 
 
-def _mean_low(decoded: tuple[Decoder, Tensor]) -> float:
-    return float(decoded[1].mean())
-
-
 @dataclass(frozen=True, eq=False)
 class DecodedLayer:
     """A layer of a network, in float64 on the CPU, and inputs with their law.
@@ -143,7 +140,7 @@ class DecodedLayer:
         """The surrogates with what bounded activations make of each unit, if known."""
         if not isinstance(self.network, NoisyNetwork):
             return None
-        return self.scorer.with_bends(self.network, self.first, self.layer)
+        return with_bends(self.scorer, self.network, self.first, self.layer)
 
     @cached_property
     def first_decoder(self) -> Decoder:
@@ -168,10 +165,14 @@ class DecodedLayer:
             return Plan(decoder, "ceiling", spread, ceiling, sizes[0])
         size, of_chain = self._closest_chain(decoder, sizes[:1], seed_at(seed, 1))
         if of_chain > QUICK_CHAIN:
+            known = {size: of_chain}
             if self.bent_scorer is not None:
                 bent = self._tempered(self.bent_scorer, points, own)
-                decoder, low = max((decoder, low), bent, key=_mean_low)
-            size, of_chain = self._closest_chain(decoder, sizes, seed_at(seed, 1))
+                if float((bent[1] - low).mean()) > 0:
+                    (decoder, low), known = bent, {}
+            size, of_chain = self._closest_chain(
+                decoder, sizes, seed_at(seed, 1), known
+            )
         above = self._low(self.first_decoder, self._first_points(passes), own)
         of_first = float((above - low).mean())
         above_chain = "first layer" if of_first < of_chain else "chain"
@@ -191,13 +192,18 @@ class DecodedLayer:
         return decode_points(decoder, points, own, self.law.joint).low
 
     def _closest_chain(
-        self, decoder: Decoder, sizes: list[ChainSize], seed: int
+        self,
+        decoder: Decoder,
+        sizes: list[ChainSize],
+        seed: int,
+        known: dict[ChainSize, float] | None = None,
     ) -> tuple[ChainSize, float]:
         """Try chains on the same points until one is close; return the gap too."""
-        found = {}
+        found = dict(known or {})
         for size in sizes:
-            tried = replace(size, n_points=PILOT_CHAINS)
-            found[size] = float(self._gaps(decoder, tried, seed).full.mean())
+            if size not in found:
+                tried = replace(size, n_points=PILOT_CHAINS)
+                found[size] = float(self._gaps(decoder, tried, seed).full.mean())
             if found[size] <= (QUICK_CHAIN if size == sizes[0] else CLOSE_CHAIN):
                 break
         best = min(found, key=lambda size: found[size])

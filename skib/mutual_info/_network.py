@@ -229,7 +229,8 @@ class NetworkMIEstimator(MutualInfoEstimator):
         self, passes: NetworkPasses, layer: int, kernel_width: float, seed: int
     ) -> Information | None:
         """Estimate by decoder and chain, where kernels will not say more."""
-        if kernel_width <= CERTAIN_WIDTH:
+        certain = CERTAIN_WIDTH if self.tol is None else min(CERTAIN_WIDTH, self.tol)
+        if kernel_width <= certain:
             return None
         network, law = passes.network.up_to(layer), passes.law
         decoded = DecodedLayer(network, passes.inputs, law, layer)

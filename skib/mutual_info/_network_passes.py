@@ -116,7 +116,9 @@ class NetworkPasses:
         )
         for layer in layers:
             generator = torch.Generator().manual_seed(seed_at(seed, layer))
-            density = layer_log_density(network, layer, points, N_PAIRS, generator)
+            # Whether it is linear up to here is not to depend on later layers.
+            until = network.up_to(layer)
+            density = layer_log_density(until, layer, points, N_PAIRS, generator)
             # No noise comes before the first layer: its draws are all equal.
             clouds = passes.clean[layer - 1][:, : 1 if layer == 1 else n_draws]
             n_alike = clouds.shape[1]

@@ -8,7 +8,12 @@ from skib.exceptions import EstimateNotConvergedWarning, ImportanceSamplingWarni
 from skib.mutual_info._choice import within_bracket
 from skib.mutual_info._decoded import Work
 from skib.mutual_info._decoder_bracket import Found
-from skib.mutual_info._information import BRACKET, QUANTITIES, Information
+from skib.mutual_info._information import (
+    BRACKET,
+    QUANTITIES,
+    Estimate,
+    Information,
+)
 from skib.mutual_info._input_law import InputLaw
 from skib.mutual_info._network_passes import (
     DIAGNOSTICS,
@@ -88,7 +93,7 @@ def of_kernels(
         },
         limits=(
             *_badly_sampled(diagnostics["density_gap"]),
-            *_tol_missed(means, law, tol),
+            *_tol_missed(estimates, means, law, tol),
         ),
         advice="Raise n_draws or the noise, or look at layers with fewer units.",
     )
@@ -96,14 +101,26 @@ def of_kernels(
 
 
 def _tol_missed(
-    means: FreshPasses, law: InputLaw, tol: float | None
+    estimates: dict[str, Estimate],
+    means: FreshPasses,
+    law: InputLaw,
+    tol: float | None,
 ) -> tuple[EstimateNotConvergedWarning, ...]:
-    error = largest_error(means, law)
-    if tol is None or error <= tol:
+    if tol is None:
         return ()
+    of_passes = largest_error(means, law)
+    error = max(estimates[name].std_error for name in _known(law))
+    if error <= tol:
+        return ()
+    what_helps = "Raise max_samples or tol."
+    if of_passes <= tol:
+        what_helps = (
+            "Most of it is what the bracket of I(X;T) leaves open, which more passes "
+            "do not lower. Raise n_draws or tol."
+        )
     message = (
         f"The standard error is {error:.2g} nats after {means.n_samples} noisy "
-        f"passes of each input, above tol={tol}. Raise max_samples or tol."
+        f"passes of each input, above tol={tol}. {what_helps}"
     )
     return (EstimateNotConvergedWarning(message),)
 
@@ -121,8 +138,9 @@ def _badly_sampled(density_gap: float) -> tuple[ImportanceSamplingWarning, ...]:
 
 def largest_error(means: FreshPasses, law: InputLaw) -> float:
     """Return the largest standard error among the quantities that are known."""
-    return max(
-        means.std_error(name)
-        for name in QUANTITIES
-        if law.has_labels or not name.startswith("label")
-    )
+    return max(map(means.std_error, _known(law)))
+
+
+def _known(law: InputLaw) -> list[str]:
+    """Return the quantities of the law: without labels, those of the input."""
+    return [n for n in QUANTITIES if law.has_labels or not n.startswith("label")]

@@ -14,7 +14,7 @@ import torch
 from scipy.stats import sem
 from sklearn.datasets import load_digits
 
-from skib import Recording
+from skib import NetworkMIEstimator, Recording
 from skib._numerics.decoder import ChainSize, Decoder, Temper
 from skib._numerics.noisy_network import NoisyNetwork
 from skib.exceptions import EstimateNotConvergedWarning
@@ -23,6 +23,7 @@ from skib.mutual_info._choice import chain_sizes, kernel_widths, within_bracket
 from skib.mutual_info._decoded import DecodedLayer, Work
 from skib.mutual_info._information import Estimate
 from skib.mutual_info._input_law import InputLaw
+from skib.mutual_info._network_reports import of_kernels
 
 ACTIVATIONS = {
     "tanh": np.tanh,
@@ -244,27 +245,58 @@ def test_bends_are_corrected_where_that_decodes_better(helpful, monkeypatch):
     monkeypatch.setattr(
         DecodedLayer, "_gaps", lambda *_: SimpleNamespace(full=torch.tensor([0.05]))
     )
+    sizes = chain_sizes(network)
     if not helpful:
+        generator = torch.Generator().manual_seed(0)
         monkeypatch.setattr(
             "skib._numerics.decoder.scores.bend_values",
-            lambda surrogate, nodes: torch.randn(64, 18 * len(nodes)),
+            lambda _, nodes: torch.randn(64, 18 * len(nodes), generator=generator),
         )
-    plan = layer.plan(chain_sizes(network), 0)
-    assert (plan.decoder.scorer.tables is not None) == helpful
-    bent, plain = (
+        assert layer.plan(sizes, 0).decoder.scorer is layer.scorer
+        return
+    bent = layer.plan(sizes, 0)
+    monkeypatch.setitem(vars(layer), "bent_scorer", None)
+    plain = layer.plan(sizes, 0)
+    assert plain.decoder.scorer is layer.scorer
+    better, worse = (
         layer.estimate(
-            plan._replace(
-                decoder=Decoder(scorer, plan.decoder.temper), above="ceiling"
-            ),
-            Work(100, plan.size),
-            1,
+            plan._replace(above="ceiling"), Work(100, plan.size), 1
         ).estimates["mutual_info_low"]
-        for scorer in (plan.decoder.scorer, layer.scorer)
+        for plan in (bent, plain)
     )
-    if helpful:
-        assert bent.value > plain.value + 0.01
-    else:
-        assert bent == plain
+    assert better.value > worse.value + 0.01
+
+
+def test_a_layer_does_not_depend_on_those_after_it():
+    """Up to the second layer it is linear, whatever comes then."""
+    recording = Recording.from_weights(
+        [0], [[[[1.0]], [[2.0]], [[1.5]]]], None,
+        activation=["identity", "identity", "tanh"], noise_std=0.5,
+    )  # fmt: skip
+    estimator = NetworkMIEstimator()
+    one, (other, _) = (
+        estimator.estimate(recording.at(0), [[0.3]], layers=layers, random_state=0)
+        for layers in ([2], [2, 3])
+    )
+    assert one[0].conditional_entropy == other.conditional_entropy
+
+
+def test_what_a_bracket_of_kernels_leaves_open_counts_for_tol():
+    ends = {"mutual_info_low": 1.0, "mutual_info_high": 1.5}
+    means = SimpleNamespace(
+        n_samples=8,
+        estimate=lambda name: Estimate(ends.get(name, 1.2), 0.003),
+        std_error=lambda name: 0.003,
+        mean=lambda name: 0.01,
+    )
+    uniform = torch.full((64, 1), 1 / 64, dtype=torch.float64)
+    passes = SimpleNamespace(
+        network=SimpleNamespace(layer_sizes=(5, 5)), law=InputLaw(uniform, False)
+    )
+    (limit,) = of_kernels(means, passes, 2, 0.01).limits
+    assert isinstance(limit, EstimateNotConvergedWarning)
+    assert "Raise n_draws" in str(limit)
+    assert of_kernels(means, passes, 2, 0.1).limits == ()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from skib._numerics.decoder.decode import (
     decode_points,
 )
 from skib._numerics.decoder.gaps import ChainSize, Gaps, decoder_gaps
-from skib._numerics.decoder.scores import CenterScorer, Scorer
+from skib._numerics.decoder.scores import CenterScorer, Scorer, with_bends
 
 __all__ = [
     "DEFENCES",
@@ -27,4 +27,5 @@ __all__ = [
     "decode_points",
     "decoder_gaps",
     "scorer_of_passes",
+    "with_bends",
 ]

@@ -22,10 +22,11 @@ BOUNDS = {"tanh": (-1.0, 1.0), "logistic": (0.0, 1.0)}
 # Where functions of a unit are tabulated, in noise_std: how densely between the bounds
 # and near them, and where beyond.
 SPACING, NEAR, FAR = 0.5, 3.0, (4.0, 6.0, 9.0, 14.0)
-# With less noise the table would be large, and the bend between two nodes too.
+# With less noise the table would be large.
 MOST_NODES = 64
-# Values before the activation that are mixed, in standard deviations.
-BEFORE = torch.linspace(-5.0, 5.0, 65, dtype=torch.float64)
+# Values before the activation that are mixed, in standard deviations, and their cells.
+EDGES = torch.linspace(-5.0, 5.0, 66, dtype=torch.float64)
+BEFORE = 0.5 * (EDGES[1:] + EDGES[:-1])
 
 
 def bend_nodes(activation: str, noise_std: float) -> Tensor | None:
@@ -49,22 +50,31 @@ def bend_values(surrogate: Surrogate, nodes: Tensor) -> Tensor:
     -------
     values : Tensor of shape (n_inputs, n_units * n_nodes)
     """
-    assert surrogate.before_mean is not None
-    assert surrogate.before_std is not None
-    noise_variance = surrogate.noise_std**2
-    before = surrogate.before_mean[..., None]
-    before = before + surrogate.before_std[..., None] * BEFORE.to(before)
-    after = ACTIVATIONS[surrogate.activation].apply_(before)
-    log_weights = (-0.5 * BEFORE.square()).log_softmax(0).to(after)
-    # log N(t; f, s^2) = -t^2 / 2s^2 + t f / s^2 - f^2 / 2s^2 + ...
-    constant = log_weights - after.square() / (2 * noise_variance)
-    after /= noise_variance
+    center, variance = _cells(surrogate)
+    log_weights = (-0.5 * BEFORE.square()).log_softmax(0).to(center)
+    # log N(t; f, v) = -t^2 / 2v + t f / v - f^2 / 2v - ln v / 2 + ...
+    constant = log_weights - 0.5 * (center.square() / variance + variance.log())
+    slope, curvature = center / variance, -0.5 / variance
     mean = surrogate.mean
-    variance = surrogate.covariance.diagonal(dim1=-2, dim2=-1)
+    spread = surrogate.covariance.diagonal(dim1=-2, dim2=-1)
     values = mean.new_empty(*mean.shape, len(nodes))
     for k, t in enumerate(nodes.tolist()):
-        mixed = torch.add(constant, after, alpha=t).logsumexp(-1)
-        mixed -= t**2 / (2 * noise_variance)
-        straight = -0.5 * ((t - mean).square() / variance + variance.log())
-        values[..., k] = mixed - math.log(surrogate.noise_std) - straight
+        terms = torch.add(constant, slope, alpha=t).add_(curvature, alpha=t**2)
+        straight = -0.5 * ((t - mean).square() / spread + spread.log())
+        values[..., k] = terms.logsumexp(-1) - straight
     return values.flatten(1)
+
+
+def _cells(surrogate: Surrogate) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the noisy unit, for values before it from each cell.
+
+    Where a cell is wide against the noise, its width makes up for values in between.
+    """
+    assert surrogate.before_mean is not None
+    assert surrogate.before_std is not None
+    apply_ = ACTIVATIONS[surrogate.activation].apply_
+    mean, std = surrogate.before_mean[..., None], surrogate.before_std[..., None]
+    center = apply_(mean + std * BEFORE.to(mean))
+    width = apply_(mean + std * EDGES.to(mean)).diff(dim=-1)
+    noise = surrogate.noise_std**2
+    return center, noise + 0.25 * (width.square() - noise).clamp_min(0)

@@ -97,9 +97,9 @@ def decoder_gaps(
         widest = max(points.shape[1], noise.shape[1])
         per_point = size.n_picks * noise.shape[1] * widest
     batches = torch.arange(len(own)).split(max(1, FLOATS_PER_BATCH // per_point))
-    parts = []
+    temper, parts = decoder.temper, []
     for rows in batches:
-        scores, temper = decoder.scorer.scores(points[rows]), decoder.temper
+        scores = decoder.scorer.scores(points[rows])
         problem = LayerProblem(network, layer, first[own[rows]], points[rows])
         law = PickLaw(scores, own[rows], joint.sum(1).log(), temper.power)
         gaussian = fit_posterior(problem, generator)

@@ -15,7 +15,7 @@ from skib._numerics.decoder.surrogate import Surrogate, layer_surrogate
 from skib._numerics.decoder.unit_tables import UnitTables
 from skib._numerics.noisy_network import NoisyNetwork
 
-__all__ = ["CenterScorer", "Scorer"]
+__all__ = ["CenterScorer", "Scorer", "with_bends"]
 
 # Floats of a tile's largest tensor. The surrogates may take 32 MiB; scores are gone
 # over many times, and with 8 MiB stay near the processor.
@@ -64,27 +64,6 @@ class Scorer:
         self.coefficients, self.entropy = torch.cat(coefficients), torch.cat(entropies)
         if kinks:
             self.tables = UnitTables(kink_nodes(self.noise_std), torch.cat(kinks))
-
-    def with_bends(
-        self, network: NoisyNetwork, first: Tensor, layer: int
-    ) -> Scorer | None:
-        """Correct the units of a bounded activation; None where that is not done.
-
-        Parameters
-        ----------
-        network, first, layer : NoisyNetwork, Tensor, int
-            As the scorer was built from.
-        """
-        nodes = bend_nodes(network.activations[layer - 1], self.noise_std)
-        if nodes is None or len(first) * len(self.origin) * len(nodes) > MOST_BENDS:
-            return None
-        values = [
-            bend_values(surrogate, nodes).float()
-            for surrogate in _surrogates(network, first, layer)
-        ]
-        bent = copy(self)
-        bent.tables = UnitTables(nodes, torch.cat(values))
-        return bent
 
     def scores(self, points: Tensor) -> Tensor:
         """Log q(t | j) in nats, shape (n_points, n_inputs).
@@ -136,6 +115,29 @@ class CenterScorer(Scorer):
         found = torch.cat([moved, ones], dim=1) @ self.coefficients.T
         squares = (moved / self.noise_std).square().sum(1, keepdim=True)
         return found - 0.5 * squares - self._log_scale
+
+
+def with_bends(
+    scorer: Scorer, network: NoisyNetwork, first: Tensor, layer: int
+) -> Scorer | None:
+    """Correct the units of a bounded activation; None where that is not done.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    network, first, layer : NoisyNetwork, Tensor, int
+        That it was built from; from the second layer on.
+    """
+    nodes = bend_nodes(network.activations[layer - 1], scorer.noise_std)
+    if nodes is None or len(first) * len(scorer.origin) * len(nodes) > MOST_BENDS:
+        return None
+    values = [
+        bend_values(surrogate, nodes).float()
+        for surrogate in _surrogates(network, first, layer)
+    ]
+    bent = copy(scorer)
+    bent.tables = UnitTables(nodes, torch.cat(values))
+    return bent
 
 
 def _surrogates(

@@ -93,7 +93,7 @@ def mixture_log_density(
     points = pad(points.double(), (0, leaves.shape[2] - n_features))
     n_centers = leaves.shape[0] * leaves.shape[1]
     if n_centers <= DOUBLE_UP_TO_CENTERS or (
-        n_centers * len(points) <= COMPILED_FROM_PAIRS
+        n_centers * len(points) < COMPILED_FROM_PAIRS
     ):
         log_sums = _log_sums_in_double(points, leaves, noise_std)
     else:

@@ -6,7 +6,7 @@ over the noise Z of all layers before. The proposal is the Gaussian posterior of
 t in the network linearised at the likeliest Z: exact for linear networks, close
 wherever the noise is small against the bends of the network. In all others the prior is
 mixed in, which bounds the weights; where a pilot finds the Gaussian far off, a wider
-one and others at the modes found from random starts join in, with more samples.
+one and one at the mode found from a random start join in, with more samples.
 
 Two estimates are made from the same samples. ``low`` is the log of the mean weight, not
 above the truth in expectation (Jensen). ``high`` puts the noise that made t, a sample

@@ -24,7 +24,7 @@ MAX_STEPS = 12
 # The search rests when the square of the Newton step, in posterior standard
 # deviations, is below this: the proposal is then centred well enough.
 DECREMENT_TOLERANCE = 1e-2
-FIRST_DAMPING, LAST_DAMPING = 1e-2, 1e8
+FIRST_DAMPING = 1e-2
 # Sum of the squares of the slopes from which on rounding of their products, relative to
 # the largest, would cost the smallest eigenvalue, 1, more than ten digits' rest.
 STEEP = 1e6
@@ -193,7 +193,8 @@ def linearise_at_mode(
     Returns
     -------
     posterior : GaussianNoise
-        Posterior in the network linearised there; exact in a linear network.
+        Posterior in the network linearised at most a short step from there; exact in a
+        linear network.
     converged : bool Tensor of shape (n_points,)
         Whether the search came to rest. At the kink of a ReLU it may not; the
         Gaussian is then still a proposal like any other.
@@ -206,9 +207,10 @@ def linearise_at_mode(
     for _ in range(MAX_STEPS):
         step, decrement = search.step()
         arrived = decrement < DECREMENT_TOLERANCE
-        going = ~(arrived | (search.damping > LAST_DAMPING))
+        going = ~arrived
         # The last step is taken too: in a linear network it ends at the mode.
-        center[active] = search.noise + step * arrived[:, None]
+        ends = torch.where(arrived[:, None], search.noise + step, search.noise)
+        center[active] = ends
         slopes[active] = search.slopes
         converged[active] = arrived
         if not going.any():
