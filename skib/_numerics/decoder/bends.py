@@ -16,7 +16,7 @@ from torch import Tensor
 from skib._numerics.activations import ACTIVATIONS
 from skib._numerics.decoder.surrogate import Surrogate
 
-__all__ = ["BEFORE", "bend_nodes", "bend_values"]
+__all__ = ["FLOATS_PER_BEND", "bend_nodes", "bend_values"]
 
 BOUNDS = {"tanh": (-1.0, 1.0), "logistic": (0.0, 1.0)}
 # Where functions of a unit are tabulated, in noise_std: how densely between the bounds
@@ -27,6 +27,8 @@ MOST_NODES = 64
 # Values before the activation that are mixed, in standard deviations, and their cells.
 EDGES = torch.linspace(-5.0, 5.0, 66, dtype=torch.float64)
 BEFORE = 0.5 * (EDGES[1:] + EDGES[:-1])
+# Of a unit of an input: what is there at once for each of these values.
+FLOATS_PER_BEND = 8 * len(BEFORE)
 
 
 def bend_nodes(activation: str, noise_std: float) -> Tensor | None:

@@ -9,7 +9,7 @@ from copy import copy
 import torch
 from torch import Tensor
 
-from skib._numerics.decoder.bends import BEFORE, bend_nodes, bend_values
+from skib._numerics.decoder.bends import FLOATS_PER_BEND, bend_nodes, bend_values
 from skib._numerics.decoder.kinks import kink_nodes, kink_values
 from skib._numerics.decoder.surrogate import Surrogate, layer_surrogate
 from skib._numerics.decoder.unit_tables import UnitTables
@@ -131,9 +131,10 @@ def with_bends(
     nodes = bend_nodes(network.activations[layer - 1], scorer.noise_std)
     if nodes is None or len(first) * len(scorer.origin) * len(nodes) > MOST_BENDS:
         return None
+    per_input = FLOATS_PER_BEND * len(scorer.origin)
     values = [
         bend_values(surrogate, nodes).float()
-        for surrogate in _surrogates(network, first, layer)
+        for surrogate in _surrogates(network, first, layer, per_input)
     ]
     bent = copy(scorer)
     bent.tables = UnitTables(nodes, torch.cat(values))
@@ -141,11 +142,10 @@ def with_bends(
 
 
 def _surrogates(
-    network: NoisyNetwork, first: Tensor, layer: int
+    network: NoisyNetwork, first: Tensor, layer: int, n_floats: int = 0
 ) -> Iterator[Surrogate]:
-    """Yield the surrogates of some inputs at a time."""
-    n_units = network.layer_sizes[layer - 1]
-    per_input = max(max(network.layer_sizes[:layer]) ** 2, len(BEFORE) * n_units)
+    """Yield the surrogates of some inputs, each of which takes so many floats more."""
+    per_input = max(n_floats, max(network.layer_sizes[:layer]) ** 2)
     for part in first.split(max(1, FLOATS_PER_SURROGATE // per_input)):
         yield layer_surrogate(network, part, layer)
 
