@@ -8,12 +8,7 @@ from skib.exceptions import EstimateNotConvergedWarning, ImportanceSamplingWarni
 from skib.mutual_info._choice import within_bracket
 from skib.mutual_info._decoded import Work
 from skib.mutual_info._decoder_bracket import Found
-from skib.mutual_info._information import (
-    BRACKET,
-    QUANTITIES,
-    Estimate,
-    Information,
-)
+from skib.mutual_info._information import BRACKET, QUANTITIES, Estimate, Information
 from skib.mutual_info._input_law import InputLaw
 from skib.mutual_info._network_passes import (
     DIAGNOSTICS,
